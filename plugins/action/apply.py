@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
+
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import UNTRUSTED_HEADERS
+from ansible_collections.pyweb.stack.plugins.plugin_utils.source import COLLECTION
+
+
+class ActionModule(ActionBase):
+    """Renders a role's files on the controller and has the module apply them; installs the packages that it misses first."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        arguments["files"] = [
+            self._render(file, task_vars) for item in arguments.get("files") or [] for file in _expand(item, ("path", "target", "owner", "group"))
+        ]
+        arguments["units"] = [unit for item in arguments.get("units") or [] for unit in _expand(item, ("name", "reload_on", "restart_on", "restart_with"))]
+        answer = self._execute_module("pyweb.stack.apply", arguments, task_vars=task_vars)
+        missing = answer.pop("missing", [])
+        if missing:
+            install = self._execute_module(
+                "ansible.builtin.apt",
+                {"name": missing, "install_recommends": False, "policy_rc_d": 101, "update_cache": True, "cache_valid_time": 86400, "lock_timeout": 300},
+                task_vars=task_vars,
+            )
+            if install.get("failed"):
+                result.update(failed=True, msg=f"The packages {', '.join(missing)} cannot be installed; nothing else was changed: {install.get('msg')}")
+                return result
+            answer = self._execute_module("pyweb.stack.apply", arguments, task_vars=task_vars)
+            answer.update(changed=True, packages=missing)
+        result.update(answer)
+        result.pop("invocation", None)
+        if not self._task.diff:
+            result.pop("diff", None)
+        return result
+
+    def _render(self, file: dict, task_vars: dict) -> dict:
+        given = [key for key in ("template", "content", "target") if file.get(key) is not None]
+        if len(given) != 1:
+            raise AnsibleActionFail(f"{file.get('path')}: exactly one of template, content and target is possible, got {', '.join(given) or 'none'}")
+        site = file.pop("site", None)
+        name = file.get("template")
+        if name is None:
+            return file
+        # What all backs share stands in the role app.
+        shared = str(COLLECTION / "roles" / "app" / "templates")
+        try:
+            path = self._find_needle("templates", name)
+        except AnsibleError:
+            path = os.path.join(shared, name)
+        with open(path, encoding="utf-8") as source:
+            template = trust_as_template(source.read())
+        variables = {"ansible_managed": "Ansible managed", **task_vars, "site": site, "untrusted_headers": UNTRUSTED_HEADERS}
+        templar = self._templar.copy_with_new_env(searchpath=[os.path.dirname(path), shared], available_variables=variables)
+        content = templar.template(template, escape_backslashes=False, overrides={"trim_blocks": True, "lstrip_blocks": True})
+        return {**{key: value for key, value in file.items() if key != "template"}, "content": str(content)}
+
+
+def _expand(item: dict, fields: tuple[str, ...]) -> list[dict]:
+    """One entry for each item of each, its strings filled in from the item; or the entry itself."""
+    if "each" not in item:
+        return [dict(item)]
+
+    def fill(value, values):
+        return [fill(part, values) for part in value] if isinstance(value, list) else value.format_map(values)
+
+    plain = {key: value for key, value in item.items() if key != "each"}
+    expanded = []
+    for values in item["each"]:
+        filled = {key: fill(value, values) if key in fields and value is not None else value for key, value in plain.items()}
+        expanded.append({**filled, "site": values} if "path" in filled else filled)
+    return expanded

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import PlanError, plan, unknown_variables
+from ansible_collections.pyweb.stack.plugins.plugin_utils.source import COLLECTION, RUNTIME, SAMPLE, digest
+
+
+class ActionModule(ActionBase):
+    """Hands the values of the inventory to the plan, and its answer to the playbook. Asks the host nothing."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        values = {key: self._task.args.get(key) for key in ("front", "back", "link", "transport", "sites")}
+        sources, faults = self._sources(values["sites"], task_vars)
+        faults += unknown_variables([name for name in task_vars if isinstance(name, str)], _role_options())
+        try:
+            result["plan"] = plan(values, sources, digest(RUNTIME), str(SAMPLE))
+        except PlanError as error:
+            faults = [*error.faults, *faults]
+        if faults:
+            result.update(failed=True, faults=faults, msg="Nothing was changed. The inventory has faults:\n" + "\n".join(f"* {fault}" for fault in faults))
+        result["changed"] = False
+        return result
+
+    def _sources(self, sites, task_vars) -> tuple[dict, list[str]]:
+        """What the plan must know of the directories that sites are deployed from; makes their paths absolute."""
+        found, faults = {"sample": _describe(SAMPLE)} if not sites else {}, []
+        for site in sites if isinstance(sites, list) else []:
+            source = site.get("source") if isinstance(site, dict) else None
+            path = source.get("path") if isinstance(source, dict) else None
+            if not isinstance(path, str):
+                continue
+            tried = [Path(base, path).resolve() for base in dict.fromkeys([task_vars.get("inventory_dir") or ".", "."])]
+            root = next((each for each in tried if each.is_dir()), None)
+            if root is None:
+                shown = " or ".join(str(each) for each in tried)
+                faults.append(f"sites[{site.get('name')}].source.path: {path!r} is no directory on the controller; looked for {shown}")
+                continue
+            source["path"] = str(root)
+            found[site.get("name")] = _describe(root)
+            named = site.get("requirements")
+            if isinstance(named, str) and not (root / named).is_file():
+                faults.append(f"sites[{site.get('name')}].requirements: {named!r} is no file in {root}; name one that is, or write a list")
+        return found, faults
+
+
+def _describe(root: Path) -> dict:
+    return {"digest": digest(root), "requirements_txt": (root / "requirements.txt").is_file()}
+
+
+def _role_options() -> dict[str, set[str]]:
+    """The options of the roles of servers, as their argument specs name them."""
+    options = {}
+    for path in COLLECTION.glob("roles/*_*/meta/argument_specs.yml"):
+        specs = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
+        options[path.parts[-3]] = set(specs["main"]["options"])
+    return options

@@ -1,0 +1,321 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The vocabulary of a site: its keys, their types, units, defaults and limits, and the faults of what does not keep to them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import Any, Callable
+
+# Accounts of a Debian host; a site is named after its account, so it must not be one of these.
+RESERVED_NAMES = frozenset(
+    "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody sshd messagebus"
+    " systemd-network systemd-resolve systemd-timesync systemd-coredump polkitd adm tty disk sudo shadow staff users nogroup".split()
+)
+NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")  # 31: the longest account name of Linux (useradd(8))
+HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+SERVER_NAME = re.compile(rf"(\*\.)?{HOST_LABEL}(\.{HOST_LABEL})*")  # RFC 1123, section 2.1
+URL_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")  # the unreserved characters of RFC 3986, so no server reads it differently
+APPLICATION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+PYTHON = re.compile(r"(/[\w.+-]+)*/?python3?(\.\d+)?", re.ASCII)
+FILE_PATH = re.compile(r"[\w./@+~-]+", re.ASCII)
+FRONT_NAMES = ("apache", "cherokee", "lighttpd", "nginx")
+
+
+class Fault(ValueError):
+    """What is wrong with one value, and what is possible instead."""
+
+
+class Faults:
+    """Collects faults: each says where, what was given and what is possible."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, where: str, what: str) -> None:
+        """Note one fault, once."""
+        line = f"{where}: {what}"
+        if line not in self.lines:
+            self.lines.append(line)
+
+    def __bool__(self) -> bool:
+        return bool(self.lines)
+
+
+def nearest(word: str, known) -> str:
+    """A hint for a misspelt word, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _kind(value: Any) -> str:
+    names = {"str": "a string", "int": "a number", "bool": "a boolean", "list": "a list", "dict": "a mapping", "float": "a number"}
+    for kind in (bool, str, int, list, dict, float):
+        if isinstance(value, kind):
+            return names[kind.__name__]
+    return "nothing" if value is None else type(value).__name__
+
+
+def text(pattern: re.Pattern | None, wanted: str) -> Callable[[Any], str]:
+    """A string that a pattern matches as a whole."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise Fault(f"expected {wanted}, got {_kind(value)} ({value!r})")
+        if pattern and not pattern.fullmatch(value):
+            raise Fault(f"{value!r} is not {wanted}")
+        return str(value)
+
+    return check
+
+
+def number(least: int, most: int, unit: str) -> Callable[[Any], int]:
+    """A whole number within limits; its digits may come as a string, as -e gives them."""
+
+    def check(value: Any) -> int:
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise Fault(f"expected a whole number of {unit} from {least} to {most}, got {value!r}")
+        return value
+
+    return check
+
+
+def choice(*possible: str) -> Callable[[Any], str]:
+    """One of some words."""
+
+    def check(value: Any) -> str:
+        if value not in possible:
+            hint = nearest(value, possible) if isinstance(value, str) else ""
+            raise Fault(f"{value!r} is unknown; possible: {', '.join(possible)}{hint}")
+        return str(value)
+
+    return check
+
+
+def each(check: Callable, what: str, example: str) -> Callable[[Any], list]:
+    """A list whose every item passes a check."""
+
+    def check_all(value: Any) -> list:
+        if not isinstance(value, list):
+            raise Fault(f"expected a list of {what}, got {_kind(value)} ({value!r}); write {example}")
+        return [check(item) for item in value]
+
+    return check_all
+
+
+def optional(check: Callable) -> Callable:
+    """None, or what passes a check."""
+    return lambda value: None if value is None else check(value)
+
+
+def _name(value: Any) -> str:
+    value = text(NAME, "a site's name: a lower-case letter, then at most 30 lower-case letters, digits and dashes")(value)
+    if value in RESERVED_NAMES:
+        raise Fault(f"{value!r} is an account or group of the system, and a site's account is named after it; choose another name")
+    return value
+
+
+def _server_name(value: Any) -> str:
+    wanted = "a host name such as shop.example.org or *.example.org, without scheme, port or path"
+    value = text(None, wanted)(value).lower()
+    if len(value) > 253 or not SERVER_NAME.fullmatch(value):
+        raise Fault(f"{value!r} is not {wanted}")
+    return value
+
+
+def _url_path(value: Any, wanted: str) -> str:
+    value = text(None, wanted)(value)
+    if not value.startswith("/"):
+        raise Fault(f"{value!r} has no leading slash; write {'/' + value!r}")
+    if not URL_PATH.fullmatch(value) or {".", ".."} & set(value.split("/")):
+        raise Fault(f"{value!r} is not {wanted}")
+    return value
+
+
+def _mount(value: Any) -> str:
+    if isinstance(value, str) and len(value) > 1 and value.endswith("/"):
+        raise Fault(f"{value!r} ends with a slash; write {value.rstrip('/') or '/'!r}")
+    return "/" if value == "/" else _url_path(value, "a URL path such as / or /shop, of letters, digits and . _ ~ - only")
+
+
+def _variables(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise Fault(f"expected a mapping of names to values, got {_kind(value)}")
+    for key, item in value.items():
+        if not isinstance(key, str) or not VARIABLE.fullmatch(key):
+            raise Fault(f"{key!r} is not the name of an environment variable: letters, digits and underscores, no digit first")
+        if key.startswith("PYWEB_") and key != "PYWEB_FRONT":
+            raise Fault(f"{key!r} is set by the collection; choose a name without the prefix PYWEB_")
+        if isinstance(item, bool) or not isinstance(item, (str, int, float)):
+            raise Fault(f"the value of {key!r} is {_kind(item)}; quote it, so that it is the string you mean")
+        if "\0" in str(item):
+            raise Fault(f"the value of {key!r} has a NUL character, which no environment can hold")
+    return {str(key): str(item) for key, item in value.items()}
+
+
+def _file_path(wanted: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        value = text(FILE_PATH, f"{wanted}, of letters, digits and . _ / @ + ~ - only")(value)
+        if ".." in value.split("/"):
+            raise Fault(f"{value!r} leads out of its directory by '..'; name the place itself")
+        return value
+
+    return check
+
+
+def _static_url(value: Any) -> str:
+    if not isinstance(value, str) or not value.endswith("/") or value == "/":
+        raise Fault(f"expected a URL path that ends with a slash, such as /static/, got {value!r}")
+    return _url_path(value[:-1], "a URL path such as /static/, of letters, digits and . _ ~ - only") + "/"
+
+
+def _requirement(value: Any) -> str:
+    value = text(None, "a requirement such as Django==5.2 (PEP 508)")(value)
+    if value.startswith("-") or not value.strip() or not value.isprintable():
+        raise Fault(f"{value!r} is not a requirement such as Django==5.2 (PEP 508); options of pip belong in a requirements file")
+    return value
+
+
+def _requirements(value: Any) -> list[str] | str:
+    if isinstance(value, str):
+        value = _file_path("a requirements file inside the source")(value)
+        if value.startswith("/"):
+            raise Fault(f"{value!r} is absolute; name a requirements file inside the source")
+        return value
+    return each(_requirement, "requirements", "[Django==5.2], or the name of a requirements file inside the source")(value)
+
+
+def _source(value: Any) -> dict:
+    possible = ", ".join(SOURCES)
+    if not isinstance(value, dict):
+        raise Fault(f"expected a mapping with exactly one of {possible}, got {_kind(value)} ({value!r}); write source: {{path: ...}}")
+    for key in value:
+        if key not in (*SOURCES, "git", "archive"):
+            raise Fault(f"{key!r} is unknown; possible: {possible}{nearest(str(key), SOURCES)}")
+    if len(value) != 1:
+        raise Fault(f"exactly one source is possible, got {', '.join(sorted(value)) or 'none'}; possible: {possible}")
+    ((key, item),) = value.items()
+    if key not in SOURCES:
+        raise Fault(f"{key!r} is not supported yet; possible: {possible}")
+    return {key: SOURCES[key](item)}
+
+
+def _extra(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise Fault(f"expected a mapping of front to raw configuration text, got {_kind(value)}")
+    for key, item in value.items():
+        choice(*FRONT_NAMES)(key)
+        if not isinstance(item, str) or "\0" in item:
+            raise Fault(f"expected raw configuration text for {key}, got {_kind(item)}")
+    return {str(key): str(item) for key, item in value.items()}
+
+
+def _state(value: Any) -> str:
+    if value == "absent":
+        raise Fault("'absent' is not supported yet; possible: present")
+    return choice("present")(value)
+
+
+def _tls(value: Any) -> None:
+    raise Fault("TLS is not supported yet; leave the key out")
+
+
+REQUIRED = object()
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a mapping: how its value is checked, its default, and what it means."""
+
+    check: Callable[[Any], Any]
+    default: Any
+    meaning: str
+
+
+SOURCES: dict[str, Callable[[Any], str]] = {
+    "path": text(re.compile(r"[^\0\n]+"), "a directory on the controller"),
+    "package": _requirement,
+}
+
+STATIC_KEYS = {
+    "url": Key(_static_url, REQUIRED, "URL path below the site's mount"),
+    "path": Key(_file_path("a directory"), REQUIRED, "directory: absolute, or inside the release"),
+    "max_age": Key(optional(number(0, 315360000, "seconds")), None, "seconds a client may keep a file; none: no Cache-Control is sent"),
+}
+
+SITE_KEYS = {
+    "name": Key(_name, REQUIRED, "account, units, sockets and directories are named after it"),
+    "server_names": Key(each(_server_name, "host names", "server_names: [shop.example.org]"), [], "host names; none: the catch-all site of the host"),
+    "mount": Key(_mount, "/", "URL path of the application, its SCRIPT_NAME; / is the empty string"),
+    "application": Key(text(APPLICATION, "module:callable, such as shop.wsgi:application"), REQUIRED, "module:callable (PEP 3333)"),
+    "back": Key(optional(text(None, "the name of a back")), None, "back of this site; default: the host's"),
+    "link": Key(optional(text(None, "the name of a link")), None, "link of this site; default: the host's"),
+    "transport": Key(optional(text(None, "unix or tcp")), None, "transport of this site; default: the host's"),
+    "source": Key(_source, REQUIRED, "exactly one of path (a directory on the controller) and package (a package index's requirement)"),
+    "requirements": Key(optional(_requirements), None, "requirements, or a requirements file inside the source; default: its requirements.txt if it has one"),
+    "python": Key(text(PYTHON, "a Python interpreter such as python3 or /usr/bin/python3.13"), "python3", "interpreter of the virtual environment"),
+    "environment": Key(_variables, {}, "environment variables of the application"),
+    "secrets": Key(_variables, {}, "environment variables that no log, diff or other account sees"),
+    "processes": Key(number(1, 1024, "processes"), 2, "worker processes"),
+    "threads": Key(number(1, 1024, "threads"), 4, "threads of each process"),
+    "request_timeout": Key(number(1, 86400, "seconds"), 60, "seconds until a request is given up"),
+    "max_requests": Key(number(0, 10**9, "requests"), 0, "requests before a process is replaced; 0: never"),
+    "static": Key(lambda value: value, [], "files that the front serves: a list of url, path, max_age"),
+    "max_body_size": Key(number(1, 2**40, "bytes"), 10485760, "bytes of the largest request body"),
+    "tls": Key(_tls, None, "not supported yet"),
+    "extra": Key(_extra, {}, "raw text for the site's own block, by front"),
+    "state": Key(_state, "present", "present"),
+}
+
+
+def _check_keys(faults: Faults, where: str, raw: dict, keys: dict[str, Key]) -> dict:
+    done = {}
+    for given in raw:
+        if given not in keys:
+            faults.add(f"{where}{given}", f"unknown key{nearest(str(given), keys)}; possible: {', '.join(keys)}")
+    for name, key in keys.items():
+        done[name] = None if key.default is REQUIRED else key.default
+        if name not in raw:
+            if key.default is REQUIRED:
+                faults.add(f"{where}{name}", f"missing: {key.meaning}")
+            continue
+        try:
+            done[name] = key.check(raw[name])
+        except Fault as fault:
+            faults.add(f"{where}{name}", str(fault))
+    return done
+
+
+def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict | None:
+    """Check one site and fill in its defaults; what is wrong goes to faults. Returns None where it is no mapping at all."""
+    if not isinstance(raw, dict):
+        faults.add(f"sites[{number_of_site}]", f"expected a mapping with name, application and source, got {_kind(raw)} ({raw!r})")
+        return None
+    label = raw["name"] if isinstance(raw.get("name"), str) and raw["name"] else str(number_of_site)
+    where = f"sites[{label}]."
+    site = _check_keys(faults, where, raw, SITE_KEYS)
+    site["server_names"] = list(dict.fromkeys(site["server_names"]))
+    static = site["static"]
+    site["static"] = []
+    if not isinstance(static, list):
+        faults.add(f"{where}static", f"expected a list of mappings with url and path, got {_kind(static)}; write static: [{{url: /static/, path: static/}}]")
+        return {**site, "label": label}
+    for number_of_item, item in enumerate(static):
+        if isinstance(item, dict):
+            site["static"].append(_check_keys(faults, f"{where}static[{number_of_item}].", item, STATIC_KEYS))
+        else:
+            faults.add(f"{where}static[{number_of_item}]", f"expected a mapping with url and path, got {_kind(item)} ({item!r})")
+    urls = [item["url"] for item in site["static"]]
+    for url in sorted({url for url in urls if url and urls.count(url) > 1}):
+        faults.add(f"{where}static", f"{url!r} is named more than once; one directory a URL")
+    both = sorted(set(site["environment"]) & set(site["secrets"]))
+    if both:
+        faults.add(f"{where}secrets", f"{', '.join(both)} is in environment too; keep it in one of them")
+    return {**site, "label": label}

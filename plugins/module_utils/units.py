@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""systemd's units of a change: what they need done, decided by a pure function, and done by systemctl."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ansible_collections.pyweb.stack.plugins.module_utils.change import run
+
+RANK = ("start", "reload", "restart")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit that shall be enabled and active, and the paths whose change it takes up by a reload or by a restart.
+
+    restart_with: units that go down and come up together with it, such as the service of a socket.
+    """
+
+    name: str
+    reload_on: tuple[str, ...] = ()
+    restart_on: tuple[str, ...] = ()
+    restart_with: tuple[str, ...] = ()
+    enabled: bool = True
+
+
+@dataclass
+class State:
+    """What systemd says of a unit."""
+
+    active: bool = False
+    enabled: str = ""
+    needs_daemon_reload: bool = False
+    exists: bool = False
+
+
+@dataclass
+class Work:
+    """What there is to do: units to enable, and for each unit the one verb that brings it up to date."""
+
+    enable: list[str] = field(default_factory=list)
+    verbs: dict[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.enable or self.verbs)
+
+
+def decide(units: list[Unit], states: dict[str, State], effects: dict[str, str], current: dict[str, str]) -> Work:
+    """What has to be done, given the digests that each unit last took effect with and those of its paths now.
+
+    Keys of effects and current: the unit's name, a space, and reload or restart.
+    """
+    work = Work()
+
+    def need(name: str, verb: str) -> None:
+        known = work.verbs.get(name)
+        if known is None or RANK.index(verb) > RANK.index(known):
+            work.verbs[name] = verb
+
+    for unit in units:
+        state = states[unit.name]
+        if unit.enabled and state.enabled not in ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated"):
+            work.enable.append(unit.name)
+        stale = {verb for verb in ("reload", "restart") if current[f"{unit.name} {verb}"] != effects.get(f"{unit.name} {verb}")}
+        if not state.active:
+            need(unit.name, "restart" if stale else "start")
+        elif "restart" in stale:
+            need(unit.name, "restart")
+            for other in unit.restart_with:
+                need(other, "restart")
+        elif "reload" in stale:
+            need(unit.name, "reload")
+    return work
+
+
+def states(names: list[str]) -> dict[str, State]:
+    """Ask systemd about units."""
+    found = {name: State() for name in names}
+    if not names:
+        return found
+    asked = list(dict.fromkeys(names))
+    status, words = run(["systemctl", "show", "--property=ActiveState,UnitFileState,NeedDaemonReload,LoadState", "--", *asked])
+    if status != 0:
+        raise OSError(f"systemctl does not answer: {words}")
+    for name, block in zip(asked, words.split("\n\n")):
+        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        found[name] = State(
+            active=values.get("ActiveState") in ("active", "reloading", "activating"),
+            enabled=values.get("UnitFileState", ""),
+            needs_daemon_reload=values.get("NeedDaemonReload") == "yes",
+            exists=values.get("LoadState") not in (None, "", "not-found"),
+        )
+    return found
+
+
+def carry_out(work: Work) -> Optional[str]:
+    """Do the work; units with the same verb go side by side. Returns what went wrong, with the units' last words, or None."""
+    steps = [["enable", *work.enable]] if work.enable else []
+    for verb in ("restart", "start", "reload"):
+        names = [name for name, wanted in work.verbs.items() if wanted == verb]
+        if names:
+            steps.append([verb, *names])
+    for step in steps:
+        status, words = run(["systemctl", "--quiet", *step])
+        if status != 0:
+            return f"systemctl {step[0]}: {words}\n" + "\n".join(last_words(name) for name in step[1:] if not is_active(name))
+    return None
+
+
+def is_active(name: str) -> bool:
+    """Whether a unit is up."""
+    return run(["systemctl", "--quiet", "is-active", name])[0] == 0
+
+
+def last_words(name: str, lines: int = 25) -> str:
+    """The end of a unit's journal."""
+    words = run(["journalctl", "--unit", name, "--lines", str(lines), "--no-pager", "--output", "cat"])[1]
+    return f"The last words of {name}:\n{words}"

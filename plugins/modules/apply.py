@@ -1,0 +1,370 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+module: apply
+version_added: 0.1.0
+short_description: Apply the packages, files and units of a role as one change
+description:
+  - Brings everything that a role owns on a host to the wanted state in one round trip - packages, files, links and systemd units.
+  - Templates are rendered on the controller. The files are compared with what the host has, tried by the server's own parser in a
+    private view of the host (an overlay in a mount namespace of its own), and only then swapped in. Units are then reloaded or restarted,
+    and only those whose files changed since they last took them up.
+  - Where the parser refuses the files or a unit does not come up, the files are put back byte for byte and the units with them.
+    A change that was killed half way is undone by the next run before anything else.
+  - A file that the set owned before and no longer names is removed, or what stood there before the set took it over is put back.
+    Other files are not touched.
+options:
+  name:
+    description: Name of the set, usually the role's. The host keeps a record by this name below C(/var/lib/pyweb/.changes).
+    type: str
+    required: true
+  packages:
+    description:
+      - Debian packages that have to be installed. Missing ones are installed by M(ansible.builtin.apt), without recommended packages and
+        without starting their services; the units start them.
+    type: list
+    elements: str
+    default: []
+  files:
+    description: Files that the set owns.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path on the host.
+        type: str
+        required: true
+      template:
+        description: Template to render, searched in the role's C(templates). Exactly one of O(files[].template), O(files[].content) and O(files[].target).
+        type: str
+      content:
+        description: The file's text.
+        type: str
+      target:
+        description: Makes the path a symbolic link to this target.
+        type: str
+      owner:
+        description: Name of the owner.
+        type: str
+        default: root
+      group:
+        description: Name of the group.
+        type: str
+        default: root
+      mode:
+        description: Octal mode, quoted.
+        type: str
+        default: "0644"
+      secret:
+        description: Keeps the content out of every diff and log.
+        type: bool
+        default: false
+      each:
+        description:
+          - Makes one file of each item. The path, target, owner and group may name keys of the item in braces, as in C(/etc/pyweb/{name}/environment);
+            the template sees the item as C(site).
+        type: list
+        elements: dict
+  absent:
+    description: Paths of files or links that have to be out of the way, such as a distribution's default site. They are put back when the set no longer names them.
+    type: list
+    elements: str
+    default: []
+  check:
+    description: Command of the server's own parser, as a list. It sees the files as wanted. An exit status other than 0 refuses the change.
+    type: list
+    elements: str
+    default: []
+  commands:
+    description: Commands that take up changed files, run after the swap and before the units.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      argv:
+        description: The command as a list.
+        type: list
+        elements: str
+        required: true
+      paths:
+        description: Paths whose change makes it run. One that ends with a slash stands for the set's files below it.
+        type: list
+        elements: str
+        required: true
+  units:
+    description: systemd units that have to be enabled and active.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the unit with its suffix.
+        type: str
+        required: true
+      reload_on:
+        description: Paths whose change the unit takes up by a reload. One that ends with a slash stands for the set's files below it.
+        type: list
+        elements: str
+        default: []
+      restart_on:
+        description: Paths whose change the unit takes up only by a restart.
+        type: list
+        elements: str
+        default: []
+      restart_with:
+        description: Units to restart in the same transaction when this one restarts, such as the service of a socket.
+        type: list
+        elements: str
+        default: []
+      enabled:
+        description: Whether it starts at boot.
+        type: bool
+        default: true
+      each:
+        description: Makes one unit of each item; strings may name keys of the item in braces.
+        type: list
+        elements: dict
+attributes:
+  check_mode:
+    support: full
+    description: Says what would change without changing it, also on a host that has none of the packages yet.
+  diff_mode:
+    support: full
+    description: Shows the change of every file; of a secret one only that it changes.
+  idempotent:
+    support: full
+    description: A second run changes nothing.
+  platform:
+    support: full
+    platforms: debian
+    description: Debian 12 and 13.
+notes:
+  - Templates see the variables of the task, and C(untrusted_headers), the request headers by which a client could lie about itself.
+author: The pyweb.stack founders (@pyweb)
+"""
+
+EXAMPLES = """
+- name: Apply nginx and its sites
+  pyweb.stack.apply:
+    name: front_nginx
+    packages: [nginx-light]
+    files:
+      - path: /etc/nginx/nginx.conf
+        template: nginx.conf.j2
+      - path: /etc/nginx/pyweb/{name}.conf
+        template: site.conf.j2
+        each: "{{ front_nginx_sites }}"
+    absent: [/etc/nginx/sites-enabled/default]
+    check: [nginx, -t]
+    units:
+      - name: nginx.service
+        reload_on: [/etc/nginx/]
+"""
+
+RETURN = """
+packages:
+  description: Packages that were installed, or would be.
+  type: list
+  elements: str
+  returned: always
+files:
+  description: Paths that changed, or would.
+  type: list
+  elements: str
+  returned: always
+units:
+  description: What was done to each unit, or would be - start, reload or restart.
+  type: dict
+  returned: always
+  sample: {nginx.service: reload}
+recovered:
+  description: Whether a change that was killed half way had to be undone first.
+  type: bool
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, Entry, digest, run
+from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, carry_out, decide, states
+
+FILE = {
+    "path": {"type": "str", "required": True},
+    "template": {"type": "str"},
+    "content": {"type": "str"},
+    "target": {"type": "str"},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+    "mode": {"type": "str", "default": "0644"},
+    "secret": {"type": "bool", "default": False},
+    "each": {"type": "list", "elements": "dict"},
+}
+COMMAND = {
+    "argv": {"type": "list", "elements": "str", "required": True},
+    "paths": {"type": "list", "elements": "str", "required": True},
+}
+UNIT = {
+    "name": {"type": "str", "required": True},
+    "reload_on": {"type": "list", "elements": "str", "default": []},
+    "restart_on": {"type": "list", "elements": "str", "default": []},
+    "restart_with": {"type": "list", "elements": "str", "default": []},
+    "enabled": {"type": "bool", "default": True},
+    "each": {"type": "list", "elements": "dict"},
+}
+ARGUMENTS = {
+    "name": {"type": "str", "required": True},
+    "packages": {"type": "list", "elements": "str", "default": []},
+    "files": {"type": "list", "elements": "dict", "options": FILE, "default": []},
+    "absent": {"type": "list", "elements": "str", "default": []},
+    "check": {"type": "list", "elements": "str", "default": []},
+    "commands": {"type": "list", "elements": "dict", "options": COMMAND, "default": []},
+    "units": {"type": "list", "elements": "dict", "options": UNIT, "default": []},
+}
+
+
+def installed(status: str) -> set[str]:
+    """Names of the installed packages in dpkg's status file (dpkg-query(1))."""
+    names = set()
+    for block in status.split("\n\n"):
+        if "\nStatus: install ok installed" in block or "\nStatus: hold ok installed" in block:
+            names.add(block.split("\n", 1)[0][len("Package: ") :])
+    return names
+
+
+def entries(parameters: dict) -> dict:
+    """What is wanted at each path."""
+    wanted = dict.fromkeys(parameters["absent"])
+    for file in parameters["files"]:
+        content = None if file["target"] else file["content"].encode()
+        mode = 0o777 if file["target"] else int(file["mode"], 8)
+        wanted[file["path"]] = Entry(content=content, target=file["target"], mode=mode, owner=file["owner"], group=file["group"])
+    return wanted
+
+
+def diff(path: str, before, after, secret: bool) -> dict:
+    """One file's change, as --diff shows it."""
+
+    def words(entry) -> str:
+        if entry is None:
+            return ""
+        if secret:
+            return "(a secret)\n"
+        return f"link to {entry.target}\n" if entry.content is None else entry.content.decode(errors="replace")
+
+    def header(entry) -> str:
+        return f"{path} ({entry.owner}:{entry.group} {entry.mode:04o})" if entry else f"{path} (absent)"
+
+    old, new = words(before), words(after)
+    if secret and before and after and before.content != after.content:
+        new = "(another secret)\n"
+    return {"before": old, "after": new, "before_header": header(before), "after_header": header(after)}
+
+
+def below(owned, names) -> list[str]:
+    """The paths that are meant: each itself, or the owned ones below it where it ends with a slash."""
+    folders = tuple(name for name in names if name.endswith("/"))
+    return sorted({name for name in names if not name.endswith("/")} | {path for path in owned if path.startswith(folders)})
+
+
+def main() -> None:
+    # Arguments hold whole files, secrets among them: keep them out of the host's system log.
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, no_log=True)
+    parameters = module.params
+    with open("/var/lib/dpkg/status", encoding="utf-8") as file:
+        present = installed(file.read())
+    missing = [name for name in parameters["packages"] if name not in present]
+    if missing and not module.check_mode:
+        # The action plugin installs these and calls again; nothing was touched yet.
+        module.exit_json(changed=False, missing=missing)
+
+    change = Change(parameters["name"], entries(parameters))
+    recovered = not module.check_mode and change.recover()
+    different = change.differences()
+    secrets = {file["path"] for file in parameters["files"] if file["secret"]}
+    result = {
+        "packages": missing,
+        "files": different,
+        "recovered": recovered,
+        "diff": [diff(path, change.before[path], change.wanted[path], path in secrets) for path in different],
+    }
+
+    tried = None
+    if different and parameters["check"] and not missing:
+        tried = change.tried(different, parameters["check"])
+        if tried and tried[0] != 0:
+            module.fail_json(msg=f"{' '.join(parameters['check'])} refuses the new files; nothing was changed:\n{tried[1]}", units={}, **result)
+
+    units = [Unit(**{key: tuple(value) if isinstance(value, list) else value for key, value in unit.items() if key != "each"}) for unit in parameters["units"]]
+    effects = change.record["effects"]
+
+    def current() -> dict:
+        digests = {" ".join(command["argv"]): digest(below(change.wanted, command["paths"])) for command in parameters["commands"]}
+        for unit in units:
+            digests[f"{unit.name} reload"] = digest(below(change.wanted, unit.reload_on))
+            digests[f"{unit.name} restart"] = digest(below(change.wanted, unit.restart_on))
+        return digests
+
+    if module.check_mode:
+        found = states([unit.name for unit in units]) if units else {}
+        expected = current()
+        for unit in units:
+            for verb, paths in (("reload", unit.reload_on), ("restart", unit.restart_on)):
+                if set(below(change.wanted, paths)) & set(different):
+                    expected[f"{unit.name} {verb}"] = "changed"
+        work = decide(units, found, effects, expected)
+        module.exit_json(changed=bool(missing or different or work), units=work.verbs, **result)
+
+    if different:
+        change.swap(different)
+    problem, verbs = take_up(parameters, change, different, units, effects, current, already_checked=tried is not None)
+    if problem:
+        if different:
+            change.undo(different)
+            run(["systemctl", "daemon-reload"])
+            carry_out_again(verbs)
+        module.fail_json(msg=f"{problem}\n" + ("Every file is as it was before." if different else "No file was changed."), units=verbs, **result)
+    change.keep(current())
+    module.exit_json(changed=bool(different or verbs), units=verbs, **result)
+
+
+def take_up(parameters, change, different, units, effects, current, already_checked):
+    """Make the host work with the files that it has now. Returns what went wrong, if anything, and the verb done to each unit."""
+    if any(path.startswith("/etc/systemd/system/") for path in different):
+        run(["systemctl", "daemon-reload"])
+    expected = current()
+    for command in parameters["commands"]:
+        key = " ".join(command["argv"])
+        if expected[key] != effects.get(key):
+            status, words = run(command["argv"])
+            if status != 0:
+                return f"{key}: {words}", {}
+    change.settle_owners(different)
+    if parameters["check"] and different and not already_checked:
+        status, words = run(parameters["check"])
+        if status != 0:
+            return f"{' '.join(parameters['check'])} refuses the new files:\n{words}", {}
+    found = states([unit.name for unit in units])
+    if any(state.needs_daemon_reload for state in found.values()):
+        run(["systemctl", "daemon-reload"])
+    work = decide(units, found, effects, current())
+    return carry_out(work), {**dict.fromkeys(work.enable, "enable"), **work.verbs}
+
+
+def carry_out_again(verbs: dict) -> None:
+    """After the files were put back: let the units that were touched take them up again; those that are gone go down."""
+    for name in verbs:
+        if states([name])[name].exists:
+            run(["systemctl", "reset-failed", name])
+            run(["systemctl", "--quiet", "restart" if verbs[name] != "reload" else "reload", name])
+        else:
+            run(["systemctl", "--quiet", "stop", name])
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,7 @@
 """A set of files that changes as one: compared, tried in private, swapped in, and put back where that fails.
 
 What a host has of a set is kept in one record: the paths that it owns, what stood there before (to be put back when the
-set no longer wants them), and for each unit and command the digest of the files it last took effect with. A journal, written
+set no longer wants them), its units, and for each unit and command the digest of the files it last took effect with. A journal, written
 before the first file is touched and removed after the last step, lets the next run undo a change that was killed half way.
 """
 
@@ -139,8 +139,8 @@ class Change:
     def __init__(self, name: str, wanted: dict[str, Optional[Entry]]) -> None:
         self._record_path = RECORDS / f"{name}.json"
         self._journal_path = RECORDS / f"{name}.journal"
-        empty = {"owned": [], "originals": {}, "effects": {}}
-        self.record = json.loads(self._record_path.read_text()) if self._record_path.exists() else empty
+        empty = {"owned": [], "originals": {}, "effects": {}, "units": []}
+        self.record = {**empty, **(json.loads(self._record_path.read_text()) if self._record_path.exists() else {})}
         self.wanted = dict(wanted)
         for path in self.record["owned"]:
             if path not in wanted:
@@ -180,13 +180,13 @@ class Change:
             write(path, self.before[path])
         self._journal_path.unlink()
 
-    def keep(self, effects: dict[str, str]) -> None:
+    def keep(self, effects: dict[str, str], units: list[str]) -> None:
         """Note what the host now has, and that the change is over."""
         originals = {path: data for path, data in self.record["originals"].items() if path in self._owned}
         for path in self._owned - set(self.record["owned"]):
             if self.before.get(path) is not None and path not in originals:
                 originals[path] = self.before[path].encode()
-        record = {"owned": sorted(self._owned), "originals": originals, "effects": effects}
+        record = {"owned": sorted(self._owned), "originals": originals, "effects": effects, "units": sorted(units)}
         if record != self.record:
             _save(self._record_path, record)
         if self._journal_path.exists():

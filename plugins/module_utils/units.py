@@ -40,13 +40,15 @@ class State:
 
 @dataclass
 class Work:
-    """What there is to do: units to enable, and for each unit the one verb that brings it up to date."""
+    """What there is to do: units to enable, units that are no longer wanted, and for each other unit the verb that brings it up to date."""
 
     enable: list[str] = field(default_factory=list)
+    disable: list[str] = field(default_factory=list)
     verbs: dict[str, str] = field(default_factory=dict)
 
-    def __bool__(self) -> bool:
-        return bool(self.enable or self.verbs)
+    def summary(self) -> dict[str, str]:
+        """Unit to verb, for the result."""
+        return {**dict.fromkeys(self.disable, "disable"), **dict.fromkeys(self.enable, "enable"), **self.verbs}
 
 
 def decide(units: list[Unit], states: dict[str, State], effects: dict[str, str], current: dict[str, str]) -> Work:
@@ -109,6 +111,22 @@ def carry_out(work: Work) -> Optional[str]:
         if status != 0:
             return f"systemctl {step[0]}: {words}\n" + "\n".join(last_words(name) for name in step[1:] if not is_active(name))
     return None
+
+
+def take_down(names: list[str]) -> None:
+    """Stop units that are no longer wanted and keep them from the next boot."""
+    if names:
+        run(["systemctl", "--quiet", "disable", "--now", *names])
+
+
+def bring_back(work: Work) -> None:
+    """After the files were put back: the units that were touched take them up again; those that were new go down."""
+    found = states(list(work.verbs))
+    for name, verb in work.verbs.items():
+        run(["systemctl", "reset-failed", name])
+        run(["systemctl", "--quiet", "stop" if not found[name].exists else "reload" if verb == "reload" else "restart", name])
+    if work.disable:
+        run(["systemctl", "--quiet", "enable", "--now", *work.disable])
 
 
 def is_active(name: str) -> bool:

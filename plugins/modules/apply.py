@@ -192,7 +192,7 @@ recovered:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, Entry, digest, run
-from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, carry_out, decide, states
+from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, Work, bring_back, carry_out, decide, states, take_down
 
 FILE = {
     "path": {"type": "str", "required": True},
@@ -301,69 +301,80 @@ def main() -> None:
             module.fail_json(msg=f"{' '.join(parameters['check'])} refuses the new files; nothing was changed:\n{tried[1]}", units={}, **result)
 
     units = [Unit(**{key: tuple(value) if isinstance(value, list) else value for key, value in unit.items() if key != "each"}) for unit in parameters["units"]]
-    effects = change.record["effects"]
-
-    def current() -> dict:
-        digests = {" ".join(command["argv"]): digest(below(change.wanted, command["paths"])) for command in parameters["commands"]}
-        for unit in units:
-            digests[f"{unit.name} reload"] = digest(below(change.wanted, unit.reload_on))
-            digests[f"{unit.name} restart"] = digest(below(change.wanted, unit.restart_on))
-        return digests
+    taking_up = TakingUp(change, units, parameters["commands"])
 
     if module.check_mode:
-        found = states([unit.name for unit in units]) if units else {}
-        expected = current()
-        for unit in units:
-            for verb, paths in (("reload", unit.reload_on), ("restart", unit.restart_on)):
-                if set(below(change.wanted, paths)) & set(different):
-                    expected[f"{unit.name} {verb}"] = "changed"
-        work = decide(units, found, effects, expected)
-        module.exit_json(changed=bool(missing or different or work), units=work.verbs, **result)
+        work = taking_up.decide(expecting=different)
+        module.exit_json(changed=bool(missing or different or work.summary()), units=work.summary(), **result)
 
+    # While their files are still there, so that nothing of them stays behind.
+    take_down(taking_up.unwanted())
     if different:
         change.swap(different)
-    problem, verbs = take_up(parameters, change, different, units, effects, current, already_checked=tried is not None)
+    problem = taking_up.run(different, [] if tried else parameters["check"])
+    verbs = taking_up.work.summary()
     if problem:
         if different:
             change.undo(different)
             run(["systemctl", "daemon-reload"])
-            carry_out_again(verbs)
+        bring_back(taking_up.work)
         module.fail_json(msg=f"{problem}\n" + ("Every file is as it was before." if different else "No file was changed."), units=verbs, **result)
-    change.keep(current())
-    module.exit_json(changed=bool(different or verbs), units=verbs, **result)
+    change.keep(taking_up.digests(), [unit.name for unit in units])
+    module.exit_json(changed=bool(different or verbs or taking_up.ran), units=verbs, **result)
 
 
-def take_up(parameters, change, different, units, effects, current, already_checked):
-    """Make the host work with the files that it has now. Returns what went wrong, if anything, and the verb done to each unit."""
-    if any(path.startswith("/etc/systemd/system/") for path in different):
-        run(["systemctl", "daemon-reload"])
-    expected = current()
-    for command in parameters["commands"]:
-        key = " ".join(command["argv"])
-        if expected[key] != effects.get(key):
-            status, words = run(command["argv"])
+class TakingUp:
+    """Makes the host work with the files that it has: commands that read them, then units."""
+
+    def __init__(self, change: Change, units: list[Unit], commands: list[dict]) -> None:
+        self._change, self._units, self._commands = change, units, commands
+        self.work = Work()
+        self.ran: list[str] = []
+
+    def digests(self) -> dict[str, str]:
+        """Of the paths that each command and unit takes up, as they are now."""
+        return {key: digest(paths) for key, paths in self._paths().items()}
+
+    def _paths(self) -> dict[str, list[str]]:
+        paths = {" ".join(command["argv"]): below(self._change.wanted, command["paths"]) for command in self._commands}
+        for unit in self._units:
+            paths[f"{unit.name} reload"] = below(self._change.wanted, unit.reload_on)
+            paths[f"{unit.name} restart"] = below(self._change.wanted, unit.restart_on)
+        return paths
+
+    def decide(self, expecting=()) -> Work:
+        """What the units need; expecting: paths that are about to change."""
+        changing = {key: "changing" for key, paths in self._paths().items() if set(paths) & set(expecting)}
+        found = states([unit.name for unit in self._units])
+        if any(state.needs_daemon_reload for state in found.values()) and not expecting:
+            run(["systemctl", "daemon-reload"])
+        work = decide(self._units, found, self._change.record["effects"], {**self.digests(), **changing})
+        work.disable = self.unwanted()
+        return work
+
+    def unwanted(self) -> list[str]:
+        """Units that the set had and no longer names."""
+        return sorted(set(self._change.record["units"]) - {unit.name for unit in self._units})
+
+    def run(self, different: list[str], check: list[str]) -> str | None:
+        """Do it all, in order. Returns what went wrong, if anything; the work that was begun is in self.work."""
+        if any(path.startswith("/etc/systemd/system/") for path in different):
+            run(["systemctl", "daemon-reload"])
+        digests = self.digests()
+        for command in self._commands:
+            key = " ".join(command["argv"])
+            if digests[key] != self._change.record["effects"].get(key):
+                self.ran.append(key)
+                status, words = run(command["argv"])
+                if status != 0:
+                    return f"{key}: {words}"
+        self._change.settle_owners(different)
+        if check and different:
+            status, words = run(check)
             if status != 0:
-                return f"{key}: {words}", {}
-    change.settle_owners(different)
-    if parameters["check"] and different and not already_checked:
-        status, words = run(parameters["check"])
-        if status != 0:
-            return f"{' '.join(parameters['check'])} refuses the new files:\n{words}", {}
-    found = states([unit.name for unit in units])
-    if any(state.needs_daemon_reload for state in found.values()):
-        run(["systemctl", "daemon-reload"])
-    work = decide(units, found, effects, current())
-    return carry_out(work), {**dict.fromkeys(work.enable, "enable"), **work.verbs}
-
-
-def carry_out_again(verbs: dict) -> None:
-    """After the files were put back: let the units that were touched take them up again; those that are gone go down."""
-    for name in verbs:
-        if states([name])[name].exists:
-            run(["systemctl", "reset-failed", name])
-            run(["systemctl", "--quiet", "restart" if verbs[name] != "reload" else "reload", name])
-        else:
-            run(["systemctl", "--quiet", "stop", name])
+                return f"{' '.join(check)} refuses the new files:\n{words}"
+        self.work = self.decide()
+        return carry_out(self.work)
 
 
 if __name__ == "__main__":

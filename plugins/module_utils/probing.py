@@ -1,0 +1,217 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Asks endpoints for a page over their own protocol, as a front would, until they are healthy or the time is over."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from ansible_collections.pyweb.stack.plugins.module_utils.protocols import (
+    DECODERS,
+    DEFAULT_PORTS,
+    ENCODERS,
+    FastCgiResponseDecoder,
+    IncompleteError,
+    ProtocolError,
+    Request,
+    Response,
+    ResponseDecoder,
+)
+
+REMOTE_ADDR = "127.0.0.1"  # the client that the application is told
+PAUSE_GROWTH = 1.25  # each pause between two tries is so much longer than the one before it ...
+PAUSE_MAX_GROWTH = 10  # ... up to so many times the first
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a server listens: a unix socket's path, or else a host and a port."""
+
+    path: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+
+    def connect(self, timeout: float) -> socket.socket:
+        if self.path is None:
+            return socket.create_connection((self.host, self.port), timeout)
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(timeout)
+            connection.connect(self.path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def __str__(self) -> str:
+        if self.path is None:
+            return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"unix:{self.path}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is asked, and what answer counts as healthy."""
+
+    name: str
+    link: str
+    endpoint: Endpoint
+    script_name: str = ""
+    path: str = "/"
+    host: str = "localhost"
+    scheme: str = "http"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: Collection[int] = range(200, 500)
+    unit: str | None = None
+
+    def request(self) -> Request:
+        """The request as a front sends it; ProtocolError where the target's values allow none."""
+        name, port = re.fullmatch(r"(\[.*\]|[^:]*):?(.*)", self.host, re.DOTALL).groups()
+        if port and not re.fullmatch("[0-9]{1,5}", port):
+            raise ProtocolError(f"the host {self.host!r} is not a name, or a name and a port")
+        headers = {"Host": self.host, "User-Agent": "pyweb.stack.probe"}
+        if self.link == "http":  # over the others these are variables
+            headers.update({"X-Forwarded-For": REMOTE_ADDR, "X-Forwarded-Proto": self.scheme})
+        given = {header.lower() for header in self.headers}
+        return Request(
+            target=quote(self.script_name, errors="replace") + self.path,
+            script_name=self.script_name,
+            headers=[(key, value) for key, value in headers.items() if key.lower() not in given]
+            + list(self.headers.items()),
+            scheme=self.scheme,
+            server_name=name,
+            server_port=int(port or DEFAULT_PORTS.get(self.scheme, 0)),
+            remote_addr=REMOTE_ADDR,
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the last try saw. Without `fault` the target is healthy; with one it may have answered all the same."""
+
+    target: Target
+    response: Response | None
+    fault: str | None
+    seconds: float  # from the connection's begin to the answer's end, in the last try
+    tries: int = 1
+
+    def __str__(self) -> str:
+        """What was seen, of whom, and where to look."""
+        where = f"{self.target.name} ({self.target.link}, {self.target.endpoint})"
+        if self.fault is None:
+            return f"{where}: status {self.response.status}"
+        hint = f"; look at: journalctl -u {self.target.unit} -n 50" if self.target.unit else ""
+        return f"{where}: {self.fault}{hint}"
+
+
+def ask(target: Target, timeout: float = 5, body_limit: int | None = 65536) -> Outcome:
+    """Ask once. ProtocolError only for a target that cannot be asked; all that goes wrong after that is a fault."""
+    data = _encode(target)
+    decoder = DECODERS[target.link](body_limit=body_limit)
+    begin = time.monotonic()
+    try:
+        _exchange(target.endpoint, data, decoder, begin + timeout)
+        fault = _status_fault(target, decoder.response)
+    except (OSError, ProtocolError) as error:
+        fault = _network_fault(error, timeout)
+    if fault and isinstance(decoder, FastCgiResponseDecoder) and decoder.stderr.strip():
+        fault += f"; its log: {_text(decoder.stderr).strip().splitlines()[-1]}"
+    return Outcome(target, decoder.response, fault, time.monotonic() - begin)
+
+
+def wait_until_healthy(
+    targets: Sequence[Target],
+    timeout: float = 30,
+    try_timeout: float = 5,
+    interval: float = 0.2,
+    body_limit: int | None = 65536,
+) -> list[Outcome]:
+    """Ask all targets side by side, each until it is healthy; no try begins when `timeout` is over, the first apart."""
+    if not targets:
+        return []
+    for target in targets:
+        _encode(target)  # what cannot be asked is an error at once, not after the others' time
+    deadline = time.monotonic() + timeout
+
+    def wait_for(target: Target) -> Outcome:
+        pause = interval
+        tries = 1
+        while True:
+            outcome = ask(target, try_timeout, body_limit)
+            if outcome.fault is None or time.monotonic() + pause > deadline:
+                return Outcome(target, outcome.response, outcome.fault, outcome.seconds, tries)
+            time.sleep(pause)
+            pause = min(pause * PAUSE_GROWTH, interval * PAUSE_MAX_GROWTH)
+            tries += 1
+
+    # A thread each, so that no target waits for another's time-outs; a sleeping thread costs next to nothing.
+    with ThreadPoolExecutor(max_workers=len(targets)) as pool:
+        return list(pool.map(wait_for, targets))
+
+
+def _encode(target: Target) -> bytes:
+    try:
+        return ENCODERS[target.link](target.request())
+    except ProtocolError as error:
+        raise ProtocolError(f"{target.name}: {error}") from error
+
+
+def _exchange(endpoint: Endpoint, data: bytes, decoder: ResponseDecoder, deadline: float) -> None:
+    with endpoint.connect(_left(deadline)) as connection:
+        connection.settimeout(_left(deadline))
+        connection.sendall(data)
+        while not decoder.finished:
+            connection.settimeout(_left(deadline))
+            piece = connection.recv(65536)
+            if piece:
+                decoder.feed(piece)
+            else:
+                decoder.close()
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise socket.timeout
+    return left
+
+
+def _network_fault(error: Exception, timeout: float) -> str:
+    if isinstance(error, IncompleteError):
+        return str(error)
+    if isinstance(error, ProtocolError):
+        return f"malformed answer: {error}"
+    if isinstance(error, socket.timeout):
+        return f"no whole answer within {timeout:g} s"
+    if isinstance(error, socket.gaierror):
+        return f"the host's name cannot be resolved: {error.strerror}"
+    if isinstance(error, FileNotFoundError):
+        return "no such socket"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused: nothing listens there"
+    if isinstance(error, (BrokenPipeError, ConnectionResetError)):
+        return "the connection was closed without a whole answer"
+    if isinstance(error, BlockingIOError):  # how Linux refuses a unix socket whose queue is full
+        return "its queue of connections is full: nothing accepts them"
+    return error.strerror or str(error)
+
+
+def _status_fault(target: Target, response: Response) -> str | None:
+    if response.status in target.status:
+        return None
+    fault = f"status {response.status} {response.reason}".rstrip()
+    visible = re.sub(r"<[^>]*>", " ", _text(response.body))
+    first_line = next((line.strip() for line in visible.splitlines() if line.strip()), "")
+    return f"{fault}: {first_line[:200]}" if first_line else fault
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", errors="replace")

@@ -1,0 +1,850 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Serve a site over FastCGI or SCGI with flup 1.0.3, behind a listening socket that systemd owns.
+
+A master forks PYWEB_PROCESSES workers of PYWEB_THREADS threads each and replaces those that end. It never imports
+the application. A thread takes a connection only when it is free to serve it, so whatever cannot be served yet
+stays in the kernel's queue: for another worker, or, since systemd holds the socket, for the next start.
+
+The protocols are flup's, in subclasses that repair what its servers get wrong; its servers themselves, which lose
+requests when they stop or do not stop at all, are not used.
+
+Environment: LISTEN_FDS and LISTEN_PID (one socket), NOTIFY_SOCKET, those that pyweb_wsgi reads, and
+  PYWEB_LINK              fastcgi or scgi
+  PYWEB_PROCESSES         workers
+  PYWEB_THREADS           threads of a worker
+  PYWEB_REQUEST_TIMEOUT   seconds after which a request ends its worker; 0: never
+  PYWEB_MAX_REQUESTS      requests after which a worker is replaced; 0: never
+  PYWEB_ALLOWED           addresses that may connect over tcp, with commas between them; 127.0.0.1 if empty or unset
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import io
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+from flup.server import fcgi_base, scgi_base
+
+SILENCE = 10  # seconds that a front may hold a connection without a request on it, or without an end to its upload
+GRACE = 1  # seconds that a stopping worker waits for the request of a connection that it has already taken
+LINGER = 30  # seconds in all that the rest of an upload is read for, once it has been answered
+EXIT = 10  # seconds for a worker to exit after its last request: threads and exit functions of the application
+YOUNG = 5  # seconds; a worker that dies sooner is replaced after a pause, which doubles each time
+LONGEST_PAUSE = 10
+BUFFER = 65536
+RECORD = 65528  # the largest content of a FastCGI record that needs no padding
+
+
+class ClientGone(ConnectionError):
+    """The front has closed the connection: nobody waits for the rest of the answer."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    link: str
+    processes: int
+    threads: int
+    request_timeout: float
+    max_requests: int
+    allowed: frozenset[str]
+
+    @classmethod
+    def read(cls, environ: dict[str, str]) -> Settings:
+        allowed = environ.get("PYWEB_ALLOWED") or "127.0.0.1"
+        return cls(
+            link=environ["PYWEB_LINK"],
+            processes=int(environ["PYWEB_PROCESSES"]),
+            threads=int(environ["PYWEB_THREADS"]),
+            request_timeout=float(environ["PYWEB_REQUEST_TIMEOUT"]),
+            max_requests=int(environ["PYWEB_MAX_REQUESTS"]),
+            allowed=frozenset(address.strip() for address in allowed.split(",")),
+        )
+
+
+# The connection
+
+
+class Wire:
+    """A connection's socket as flup sees it, with few system calls.
+
+    What is sent waits until `flush`, a full buffer, or a read that has to wait for the front.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.gone = False  # the front has closed the connection, or broken it
+        self.unread = False  # the front may still be sending what nobody will read
+        self.fileno = sock.fileno
+        self._received = b""
+        self._position = 0
+        self._sending: list[bytes] = []
+        self._size = 0
+
+    def received(self) -> bytes:
+        """What was read from the socket and not yet taken."""
+        return self._received[self._position:]
+
+    def recv(self, size: int) -> bytes:
+        if self._position == len(self._received):
+            self.flush()
+            self._received = self.guard(self.sock.recv, BUFFER)
+            self._position = 0
+            self.gone = not self._received
+        data = self._received[self._position:self._position + size]
+        self._position += len(data)
+        return data
+
+    def send(self, data: bytes) -> int:
+        size = len(data)
+        if size < BUFFER:
+            self._sending.append(data)
+            self._size += size
+            if self._size >= BUFFER:
+                self.flush()
+        else:
+            self.flush()
+            self.guard(self.sock.sendall, data)
+        return size
+
+    def flush(self) -> None:
+        if self._sending:
+            data = b"".join(self._sending)
+            self._sending.clear()
+            self._size = 0
+            self.guard(self.sock.sendall, data)
+
+    def guard(self, call, *args):
+        try:
+            return call(*args)
+        except OSError as error:
+            self.gone = True
+            raise ClientGone(*error.args) from error
+
+    def close(self) -> None:
+        """Close; a front that still sends must be heard out, or the kernel takes the answer away from it."""
+        if self.unread and not self.gone:
+            try:
+                self._hear_out()
+            except OSError:
+                pass  # the front is gone
+        self.unread = False
+        self.sock.close()
+
+    def _hear_out(self) -> None:
+        self.sock.shutdown(socket.SHUT_WR)
+        deadline = time.monotonic() + LINGER
+        scrap = bytearray(BUFFER)
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        while time.monotonic() < deadline and poll.poll(SILENCE * 1000) and self.sock.recv_into(scrap):
+            pass
+
+
+class Response:
+    """A response of the application: the server's side of PEP 3333.
+
+    flup's own version takes an EPIPE of the application's for the front's, ends a response cleanly that failed
+    half way, and writes a Content-Length of 0 where a response has no body.
+    """
+
+    def __init__(self, environ: dict, wire: Wire, send) -> None:
+        self.begun = False
+        self._wire = wire
+        self._send = send
+        self._head: bytes | None = None
+        self._sized = environ.get("REQUEST_METHOD") == "HEAD"  # it has its Content-Length, or must be given none
+
+    def run(self, application, environ: dict) -> None:
+        result = application(environ, self.start)
+        try:
+            if type(result) in (list, tuple):
+                length = sum(map(len, result))
+                for data in result:
+                    self._put(data, length)
+            else:
+                for data in result:
+                    if data:
+                        self.write(data)
+            if not self.begun:
+                self._put(b"", 0)
+        finally:
+            if hasattr(result, "close"):
+                result.close()
+
+    def start(self, status: str, headers: list[tuple[str, str]], exc_info=None):
+        """PEP 3333's start_response()."""
+        if self._wire.gone:
+            raise ClientGone("the front has closed the connection")
+        if exc_info:
+            try:
+                if self.begun:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # it refers to this frame
+        elif self._head is not None:
+            raise RuntimeError("the application has called start_response() twice")
+        lines = [f"Status: {status}\r\n", *(f"{name}: {value}\r\n" for name, value in headers)]
+        head = "".join(lines)
+        if head.count("\n") != len(lines) or head.count("\r") != len(lines):
+            raise ValueError("the status or a header holds a line break")
+        self._head = head.encode("latin-1")
+        if status.startswith(("1", "204", "304")) or "content-length" in [name.lower() for name, value in headers]:
+            self._sized = True
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        """PEP 3333's write(): nothing is held back."""
+        self._put(data)
+        self._wire.flush()
+
+    def _put(self, data: bytes, length: int | None = None) -> None:
+        if self.begun:
+            self._send(data)
+            return
+        if self._head is None:
+            raise RuntimeError("the application has not called start_response()")
+        size = b"" if self._sized or length is None else b"Content-Length: %d\r\n" % length
+        head = b"%b%b\r\n" % (self._head, size)
+        if len(data) < BUFFER:
+            self._send(b"".join((head, data)))
+        else:
+            self._send(head)
+            self._send(data)
+        self.begun = True
+
+
+class Gateway:
+    """What flup's two servers are to a request here: the environ completed, the application called."""
+
+    def __init__(self, wsgi, worker: Worker, settings: Settings) -> None:
+        super().__init__(wsgi.application)
+        self.worker = worker
+        self._server_error = wsgi.server_error
+        self._constants = {
+            "wsgi.version": (1, 0),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": settings.threads > 1,
+            "wsgi.multiprocess": settings.processes > 1,
+            "wsgi.run_once": False,
+        }
+
+    def respond(self, environ: dict, body: io.BufferedIOBase, wire: Wire, send) -> None:
+        environ.update(self._constants)
+        environ["wsgi.input"] = body
+        environ.setdefault("SCRIPT_NAME", "")
+        environ.setdefault("QUERY_STRING", "")
+        if "PATH_INFO" not in environ:
+            environ["PATH_INFO"] = path_info(environ)
+        response = Response(environ, wire, send)
+        try:
+            response.run(self.application, environ)
+        except Exception:
+            if response.begun or wire.gone:
+                raise
+            response.write(self._server_error(environ, response.start))
+
+
+def path_info(environ: dict) -> str:
+    """PATH_INFO where the front has not sent it; flup's would be percent-encoded."""
+    path = unquote_to_bytes(environ.get("REQUEST_URI", "").partition("?")[0]).decode("latin-1")
+    mount = environ["SCRIPT_NAME"]
+    return path[len(mount):] if path.startswith(mount) else path
+
+
+# FastCGI
+
+
+class FastCGIBody(io.RawIOBase):
+    """FCGI_STDIN, of which one record is in memory at a time.
+
+    Behind a BufferedReader it does all that flup's InputStream does not: readline() with a size, read(None).
+    """
+
+    def __init__(self, connection: FastCGIConnection) -> None:
+        self.ended = False
+        self._connection = connection
+        self._data = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def add_data(self, data: bytes) -> None:
+        """Called by flup with the content of a record; an empty one ends the stream."""
+        self._data = memoryview(data)
+        self.ended = not data
+
+    def readinto(self, buffer) -> int:
+        while not self._data and not self.ended:
+            try:
+                self._connection.process_input()
+            except EOFError as error:
+                self._connection.wire.gone = True
+                raise ClientGone("the front has closed the connection within the request's body") from error
+        size = min(len(buffer), len(self._data))
+        buffer[:size] = self._data[:size]
+        self._data = self._data[size:]
+        return size
+
+
+class FastCGIRequest(fcgi_base.Request):
+    def run(self) -> None:
+        """Where the application fails half way, the end of the request is never sent, and so the front knows."""
+        if self.role != fcgi_base.FCGI_RESPONDER:
+            self._end(0, fcgi_base.FCGI_UNKNOWN_ROLE)
+            return
+        self.server.respond(self.params, io.BufferedReader(self.stdin), self._conn.wire, self._write)
+        self._flush()
+        self._end()
+        self._conn.wire.unread = not self.stdin.ended and not self._conn.only_the_end_is_unread()
+
+    def _write(self, data: bytes) -> None:
+        """In pieces: flup copies all that is left for each record."""
+        if len(data) <= RECORD:
+            self.stdout.write(data)
+        else:
+            view = memoryview(data)
+            for start in range(0, len(data), RECORD):
+                self.stdout.write(view[start:start + RECORD])
+
+
+class FastCGIConnection(fcgi_base.Connection):
+    _inputStreamClass = FastCGIBody
+
+    _handlers = {
+        fcgi_base.FCGI_BEGIN_REQUEST: fcgi_base.Connection._do_begin_request,
+        fcgi_base.FCGI_ABORT_REQUEST: fcgi_base.Connection._do_abort_request,
+        fcgi_base.FCGI_STDIN: fcgi_base.Connection._do_stdin,
+        fcgi_base.FCGI_DATA: fcgi_base.Connection._do_data,
+        fcgi_base.FCGI_GET_VALUES: fcgi_base.Connection._do_get_values,
+    }
+
+    def __init__(self, wire: Wire, address, server: FastCGIServer) -> None:
+        super().__init__(wire, address, server, None)
+        self.wire = wire
+        self._grace = GRACE  # none after the first request: the front can tell that the connection is closed
+        self._params: list[bytes] = []
+
+    def run(self) -> None:
+        """flup's takes an OSError of the application's for one of the connection's."""
+        self._keepGoing = True
+        try:
+            while self._keepGoing:
+                self.process_input()
+        except EOFError:
+            pass
+
+    def process_input(self) -> None:
+        """flup's waits by select(), which knows no file beyond the 1,024th, and again for each record."""
+        worker = self.server.worker
+        if not self._requests:
+            if not self.wire.received() and not worker.wait(self.wire.sock, self._grace):
+                raise EOFError
+            worker.begin()
+        record = fcgi_base.Record()
+        record.read(self.wire)
+        if record.type == fcgi_base.FCGI_PARAMS:
+            self._do_params(record)
+        elif record.type in self._handlers:
+            self._handlers[record.type](self, record)
+        elif record.requestId == fcgi_base.FCGI_NULL_REQUEST_ID:
+            self._do_unknown_type(record)
+        if not self._requests:
+            self.wire.flush()
+            worker.end()
+            self._grace = 0
+
+    def _do_params(self, record: fcgi_base.Record) -> None:
+        """Decode when all is there: a variable may begin in one record and end in the next."""
+        if record.contentLength:
+            self._params.append(record.contentData)
+            return
+        whole = fcgi_base.Record()
+        whole.requestId = record.requestId
+        whole.contentData = b"".join(self._params)
+        whole.contentLength = len(whole.contentData)
+        self._params.clear()
+        if whole.contentLength:
+            super()._do_params(whole)
+        super()._do_params(record)
+
+    def _cleanupSocket(self) -> None:
+        """Nothing: flup's waits without a limit for the front to close, Wire.close() does not."""
+
+    def only_the_end_is_unread(self) -> bool:
+        """Whether the empty record that ends the body has come, so that the front sends nothing any more."""
+        rest = self.wire.received()
+        return len(rest) == fcgi_base.FCGI_HEADER_LEN and rest[1] == fcgi_base.FCGI_STDIN and rest[4:6] == b"\0\0"
+
+
+class FastCGIServer(Gateway, fcgi_base.BaseFCGIServer):
+    connection_class = FastCGIConnection
+    request_class = FastCGIRequest
+    maxwrite = fcgi_base.FCGI_HEADER_LEN + RECORD
+
+
+# SCGI
+
+
+class SCGIBody(io.RawIOBase):
+    """The body, as long as CONTENT_LENGTH says: flup's goes on to the end of the connection, which does not come.
+
+    Its last byte is looked at but left in the socket, see SCGIConnection.
+    """
+
+    def __init__(self, wire: Wire, length: int) -> None:
+        self.left = length
+        self._wire = wire
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        if not self.left:
+            return 0
+        if self.left > 1:
+            size = self._wire.guard(self._wire.sock.recv_into, buffer, min(len(buffer), self.left - 1))
+        else:
+            size = self._wire.guard(self._wire.sock.recv_into, buffer, 1, socket.MSG_PEEK)
+        if not size:
+            self._wire.gone = True
+            raise ClientGone("the front has closed the connection within the request's body")
+        self.left -= size
+        return size
+
+
+class SCGIConnection(scgi_base.Connection):
+    """One request. SCGI has no end of a response but the end of the connection, whether all went well or not.
+
+    So the last byte of the request is left unread until the response is complete. If this process closes the socket
+    or dies before, the kernel resets the connection, over unix and tcp alike, and the front sees a failure.
+    """
+
+    def __init__(self, wire: Wire, address, server: SCGIServer) -> None:
+        super().__init__(wire, address, server, None)
+        self.wire = wire
+
+    def processInput(self) -> None:
+        worker = self.server.worker
+        if not worker.wait(self.wire.sock, GRACE):
+            raise EOFError
+        worker.begin()
+        try:
+            self._answer()
+        except ClientGone as error:
+            raise EOFError from error
+        except Exception as error:
+            if self.wire.gone:  # a failure that follows from it
+                raise EOFError from error
+            raise
+        finally:
+            worker.end()
+
+    def _answer(self) -> None:
+        environ = self._read_environ()
+        try:
+            length = int(environ.get("CONTENT_LENGTH") or 0)
+            if length < 0:
+                raise ValueError
+        except ValueError:
+            raise scgi_base.ProtocolError("invalid CONTENT_LENGTH") from None
+        if length:
+            if self._take(1) != b",":
+                raise scgi_base.ProtocolError("invalid netstring trailer")
+            raw = SCGIBody(self.wire, length)
+            body = io.BufferedReader(raw)
+        else:
+            raw = body = io.BytesIO()
+        self.server.respond(environ, body, self.wire, self.wire.send)
+        self.wire.flush()
+        if length and raw.left:
+            self.wire.unread = True
+        else:
+            self._take(1)
+
+    def _read_environ(self) -> dict[str, str]:
+        """The netstring without its comma, which may be the last byte."""
+        start = b""
+        while b":" not in start:
+            if len(start) == 16:  # which is shorter than any request
+                raise scgi_base.ProtocolError("invalid netstring length")
+            start += self._take(1, 16 - len(start))
+        digits, _, block = start.partition(b":")
+        if not digits.isdigit() or int(digits) < len(block):
+            raise scgi_base.ProtocolError("invalid netstring length")
+        parts = (block + self._take(int(digits) - len(block))).decode("latin-1").split("\0")
+        if len(parts) % 2 != 1:
+            raise scgi_base.ProtocolError("invalid headers")
+        return dict(zip(parts[0:-1:2], parts[1::2]))
+
+    def _take(self, at_least: int, at_most: int | None = None) -> bytes:
+        if at_most is None:
+            data, size = self.wire.guard(scgi_base.recvall, self.wire.sock, at_least)
+        else:
+            data = self.wire.guard(self.wire.sock.recv, at_most)
+            size = len(data)
+        if size < at_least:
+            raise EOFError
+        return data
+
+
+class SCGIServer(Gateway, scgi_base.BaseSCGIServer):
+    connection_class = SCGIConnection
+
+
+SERVERS = {"fastcgi": FastCGIServer, "scgi": SCGIServer}
+
+
+# A worker
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+READY, SPENT, DONE = b"r", b"s", b"d"  # from a worker: it serves; it had max_requests; its last request is answered
+
+
+class Worker:
+    """One process: the application, and threads that each take a connection and serve it."""
+
+    def __init__(self, listener: socket.socket, channel: socket.socket, settings: Settings) -> None:
+        self._listener = listener
+        self._channel = channel  # to the master; where it ends, the worker ends too
+        self._settings = settings
+        self._stopped, self._stop = os.pipe()  # all threads watch the first, which has an end once the second is closed
+        self._turn = threading.Lock()  # one idle thread waits for a connection, the others for their turn to
+        self._arrivals = select.poll()
+        self._arrivals.register(listener, select.POLLIN)
+        self._arrivals.register(self._stopped, select.POLLIN)
+        self._count = threading.Lock()
+        self._requests = 0
+        self._begun: dict[int, float] = {}  # when the request of each busy thread began, the oldest first
+
+    def run(self) -> None:
+        wsgi = importlib.import_module("pyweb_wsgi")
+        self._server = SERVERS[self._settings.link](wsgi, self, self._settings)
+        # By default the kernel ends a process on SIGALRM, also one whose Python is held up by C code; before that,
+        # the stacks of its threads are printed.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        faulthandler.register(signal.SIGALRM, chain=True)
+        faulthandler.enable()
+        for number in STOP_SIGNALS:
+            signal.signal(number, lambda *_: self.stop())
+        threads = [threading.Thread(target=self._serve) for _ in range(self._settings.threads)]
+        try:
+            for thread in threads:
+                thread.start()
+            self._tell(READY)
+            orders = select.poll()
+            orders.register(self._channel, select.POLLIN)
+            orders.register(self._stopped, select.POLLIN)
+            orders.poll()
+        finally:
+            self.stop()
+        for thread in threads:
+            thread.join()
+        self._tell(DONE)
+        signal.setitimer(signal.ITIMER_REAL, EXIT)
+
+    def stop(self) -> None:
+        """Take no more connections. Called by the main thread only."""
+        if self._stop is not None:
+            stop, self._stop = self._stop, None
+            os.close(stop)
+
+    def wait(self, sock: socket.socket, grace: float) -> bool:
+        """Whether a request comes; where the worker stops, only within the seconds of grace."""
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        poll.register(self._stopped, select.POLLIN)
+        ready = dict(poll.poll(SILENCE * 1000))
+        if sock.fileno() not in ready and self._stopped in ready:
+            poll.unregister(self._stopped)
+            ready = dict(poll.poll(grace * 1000))
+        return sock.fileno() in ready
+
+    def begin(self) -> None:
+        """This thread begins a request. The kernel's timer runs for the oldest one."""
+        with self._count:
+            self._requests += 1
+            if self._requests == self._settings.max_requests:
+                self._tell(SPENT)
+            self._begun[threading.get_ident()] = time.monotonic()
+            if len(self._begun) == 1:
+                self._set_timer()
+
+    def end(self) -> None:
+        with self._count:
+            thread = threading.get_ident()
+            if thread in self._begun:
+                was_oldest = next(iter(self._begun)) == thread
+                del self._begun[thread]
+                if was_oldest:
+                    self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._settings.request_timeout:
+            oldest = next(iter(self._begun.values()), None)
+            left = 0 if oldest is None else max(oldest + self._settings.request_timeout - time.monotonic(), 0.001)
+            signal.setitimer(signal.ITIMER_REAL, left)
+
+    def _tell(self, message: bytes) -> None:
+        try:
+            self._channel.send(message)
+        except OSError:
+            pass  # the master is dead, which the end of the channel says too
+
+    def _serve(self) -> None:
+        while True:
+            with self._turn:
+                accepted = self._accept()
+            if accepted is None:
+                return
+            sock, address = accepted
+            wire = Wire(sock)
+            try:
+                self._server.connection_class(wire, address, self._server).run()
+            except BaseException:  # the thread lives on
+                if not wire.gone:
+                    traceback.print_exc()
+            finally:
+                self.end()
+                wire.close()
+
+    def _accept(self) -> tuple[socket.socket, object] | None:
+        """The next connection, or None when the worker stops.
+
+        Every worker with an idle thread is woken, and the first one has it. Were only one of them woken
+        (EPOLLEXCLUSIVE), the connection would wait for it also where its Python is held up by C code.
+        """
+        while True:
+            if self._stopped in dict(self._arrivals.poll()):
+                return None
+            try:
+                sock, address = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                continue  # another worker has it, or the front has given up
+            except OSError as error:  # no more descriptors or memory
+                log(f"cannot accept a connection: {error}")
+                time.sleep(1)
+                continue
+            if self._is_allowed(address):
+                return sock, address
+            log(f"refused a connection from {address[0]}, which is not in PYWEB_ALLOWED")
+            sock.close()
+
+    def _is_allowed(self, address) -> bool:
+        """Over unix the address is a text, and the mode of the socket says who may connect."""
+        return not isinstance(address, tuple) or address[0].removeprefix("::ffff:") in self._settings.allowed
+
+
+# The master
+
+
+@dataclass
+class Child:
+    """A worker as the master sees it."""
+
+    pid: int
+    channel: socket.socket
+    born: float = field(default_factory=time.monotonic)
+    heard: bytes = b""
+    silent: bool = False  # it has closed its end
+    told_to_stop: bool = False
+
+    def hear(self) -> None:
+        try:
+            message = self.channel.recv(16)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            message = b""
+        self.heard += message
+        self.silent = not message
+
+    def stop(self) -> None:
+        """Let it finish what it has begun; one that does not serve yet ends at once."""
+        if not self.told_to_stop:
+            self.told_to_stop = True
+            self.channel.shutdown(socket.SHUT_WR)
+            if READY not in self.heard:
+                os.kill(self.pid, signal.SIGTERM)
+
+
+class Master:
+    def __init__(self, listener: socket.socket, settings: Settings, notify) -> None:
+        self._listener = listener
+        self._settings = settings
+        self._notify = notify
+        self._children: dict[int, Child] = {}  # by the worker's number, from 1
+        self._running = False  # all first workers have come to serve
+        self._stopping = False
+        self._status = 0
+        self._young_deaths = 0  # in a row
+        self._next_birth = 0.0
+
+    def run(self) -> int:
+        """Return the exit status. A worker's process leaves by SystemExit."""
+        signals, wakeup = os.pipe()
+        for descriptor in (signals, wakeup):
+            os.set_blocking(descriptor, False)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._on_stop_signal)
+        while True:
+            if not self._stopping:
+                self._fork_missing()
+                self._replace_spent()
+                self._announce()
+            else:
+                for child in self._children.values():
+                    child.stop()
+                if not self._children:
+                    return self._status
+            self._wait(signals)
+            self._hear()
+            self._reap()
+
+    def _on_stop_signal(self, *_) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._notify("STOPPING=1")
+
+    def _fork_missing(self) -> None:
+        if time.monotonic() >= self._next_birth:
+            for number in range(1, self._settings.processes + 1):
+                if number not in self._children:
+                    self._fork(number)
+
+    def _fork(self, number: int) -> None:
+        channel, theirs = socket.socketpair()
+        channel.setblocking(False)
+        pid = os.fork()
+        if pid:
+            theirs.close()
+            self._children[number] = Child(pid, channel)
+            return
+        signal.set_wakeup_fd(-1)
+        for name in (*STOP_SIGNALS, signal.SIGCHLD):
+            signal.signal(name, signal.SIG_DFL)
+        channel.close()
+        for child in self._children.values():
+            child.channel.close()
+        Worker(self._listener, theirs, self._settings).run()
+        sys.exit()
+
+    def _replace_spent(self) -> None:
+        """One at a time, and only while all others serve."""
+        children = self._children.values()
+        if len(children) == self._settings.processes and all(READY in c.heard and not c.told_to_stop for c in children):
+            for child in children:
+                if SPENT in child.heard:
+                    child.stop()
+                    break
+
+    def _announce(self) -> None:
+        ready = sum(READY in child.heard for child in self._children.values())
+        if not self._running and ready == self._settings.processes:
+            self._running = True
+            self._notify("READY=1")
+
+    def _wait(self, signals: int) -> None:
+        poll = select.poll()
+        poll.register(signals, select.POLLIN)
+        for child in self._children.values():
+            if not child.silent:
+                poll.register(child.channel, select.POLLIN)
+        is_missing = not self._stopping and len(self._children) < self._settings.processes
+        poll.poll(max(0, self._next_birth - time.monotonic()) * 1000 + 1 if is_missing else None)
+        try:
+            os.read(signals, 4096)
+        except BlockingIOError:
+            pass
+
+    def _hear(self) -> None:
+        for child in self._children.values():
+            if not child.silent:
+                child.hear()
+
+    def _reap(self) -> None:
+        for number, child in list(self._children.items()):
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if pid:
+                child.channel.close()
+                del self._children[number]
+                code = os.waitstatus_to_exitcode(status)
+                if not child.told_to_stop or code and READY in child.heard:
+                    log(f"worker {number} ended: {self._reason(child, code)}")
+                if not child.told_to_stop:
+                    self._recover(child)
+
+    def _reason(self, child: Child, code: int) -> str:
+        if code == -signal.SIGALRM:
+            if DONE in child.heard:
+                return f"it did not exit within {EXIT} s of its last request"
+            return f"a request ran longer than {self._settings.request_timeout:g} s"
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"it exited with status {code}"
+
+    def _recover(self, child: Child) -> None:
+        """After a death that was not asked for: a new one, but not in a tight loop, and not where none can start."""
+        if not self._running or READY not in child.heard and not any(READY in c.heard for c in self._children.values()):
+            log("stops, since no worker comes to serve" if self._running else "did not start, since a worker did not")
+            self._stopping = True
+            self._status = 1
+        elif time.monotonic() - child.born < YOUNG:
+            self._next_birth = time.monotonic() + min(0.1 * 2 ** self._young_deaths, LONGEST_PAUSE)
+            self._young_deaths += 1
+        else:
+            self._young_deaths = 0
+
+
+# The process
+
+
+def log(text: str) -> None:
+    print(f"pyweb_flup: {text}", file=sys.stderr, flush=True)
+
+
+def inherited_socket(environ) -> socket.socket:
+    """The listening socket, by sd_listen_fds(3)."""
+    pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
+    environ.pop("LISTEN_FDNAMES", None)
+    if pid != str(os.getpid()) or count != "1":
+        sys.exit("pyweb_flup: needs exactly one listening socket from systemd; start it through its .socket unit")
+    listener = socket.socket(fileno=3)
+    listener.setblocking(False)
+    listener.set_inheritable(False)
+    if listener.family != socket.AF_UNIX:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # which accepted connections inherit
+    return listener
+
+
+def notifier(address: str | None):
+    """sd_notify(3)."""
+
+    def notify(state: str) -> None:
+        if address:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+                sock.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+
+    return notify
+
+
+def main() -> None:
+    listener = inherited_socket(os.environ)
+    notify = notifier(os.environ.pop("NOTIFY_SOCKET", None))
+    sys.exit(Master(listener, Settings.read(os.environ), notify).run())
+
+
+if __name__ == "__main__":
+    main()

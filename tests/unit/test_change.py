@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A change on real files, in a directory of the test's own; the owner is whoever runs the tests."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+from ansible_collections.pyweb.stack.plugins.module_utils import change as module
+from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, Entry, digest, read, write
+
+ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
+
+
+@pytest.fixture(autouse=True)
+def records(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RECORDS", tmp_path / "records")
+
+
+@pytest.fixture(name="root")
+def a_root(tmp_path):
+    (tmp_path / "host").mkdir()
+    return tmp_path / "host"
+
+
+def entry(text: str, mode: int = 0o644) -> Entry:
+    return Entry(content=text.encode(), mode=mode, **ME)
+
+
+def make(wanted: dict) -> Change:
+    change = Change("test", {str(path): value for path, value in wanted.items()})
+    different = change.differences()
+    change.swap(different)
+    return change
+
+
+def tree(root: Path) -> dict:
+    return {str(path): read(str(path)) for path in sorted(root.rglob("*")) if not path.is_dir() or path.is_symlink()}
+
+
+@pytest.mark.parametrize("value", [entry("text\n"), entry("", 0o600), entry("#!/bin/sh\n", 0o755), Entry(target="there", mode=0o777, **ME)])
+def test_what_is_written_is_read_back(root, value):
+    write(str(root / "a" / "b"), value)
+    assert read(str(root / "a" / "b")) == value
+    assert Entry.decode(value.encode()) == value
+
+
+def test_nothing_temporary_stays(root):
+    write(str(root / "file"), entry("one"))
+    write(str(root / "file"), entry("two"))
+    assert [path.name for path in root.iterdir()] == ["file"]
+
+
+def test_a_directory_in_the_way_is_an_error_and_stays(root):
+    (root / "file" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match="neither a file nor a symbolic link"):
+        make({root / "file": entry("text")})
+    assert (root / "file" / "inside").is_dir()
+
+
+def test_an_unknown_owner_leaves_the_file_to_root_alone(root):
+    write(str(root / "file"), Entry(content=b"secret", mode=0o640, owner="root", group="no-such-group-yet"))
+    assert os.stat(root / "file").st_mode & 0o777 == 0o600
+
+
+def test_the_second_time_nothing_differs(root):
+    wanted = {root / "file": entry("text"), root / "link": Entry(target="file", mode=0o777, **ME), root / "gone": None}
+    make(wanted).keep({}, [])
+    assert Change("test", {str(path): value for path, value in wanted.items()}).differences() == []
+
+
+@pytest.mark.parametrize("changed", [entry("other"), entry("text", 0o600), None])
+def test_drift_is_seen_and_mended(root, changed):
+    make({root / "file": entry("text")}).keep({}, [])
+    write(str(root / "file"), changed)
+    change = make({root / "file": entry("text")})
+    assert change.before[str(root / "file")] == changed
+    assert read(str(root / "file")) == entry("text")
+
+
+def test_undo_puts_everything_back(root):
+    write(str(root / "old"), entry("before", 0o600))
+    write(str(root / "way"), entry("in the way"))
+    before = tree(root)
+    wanted = {str(root / "old"): entry("after"), str(root / "new"): entry("new"), str(root / "way"): None}
+    change = Change("test", wanted)
+    different = change.differences()
+    change.swap(different)
+    assert tree(root) == {str(root / "new"): entry("new"), str(root / "old"): entry("after")}
+    change.undo(different)
+    assert tree(root) == before
+    assert not Change("test", {}).recover()
+
+
+def test_a_killed_change_is_undone_by_the_next(root):
+    write(str(root / "old"), entry("before"))
+    before = tree(root)
+    make({root / "old": entry("after"), root / "new": entry("new")})  # never kept: killed here
+    change = Change("test", {})
+    assert change.recover()
+    assert tree(root) == before
+    assert change.record["effects"] == {}
+    assert not Change("test", {}).recover()
+
+
+def test_what_is_no_longer_wanted_goes_and_what_stood_there_before_returns(root):
+    write(str(root / "theirs"), entry("distribution's"))
+    make({root / "theirs": entry("ours"), root / "ours": entry("ours")}).keep({}, [])
+    make({root / "other": entry("other")}).keep({}, [])
+    assert tree(root) == {str(root / "other"): entry("other"), str(root / "theirs"): entry("distribution's")}
+
+
+def test_what_others_wrote_stays(root):
+    write(str(root / "foreign"), entry("foreign"))
+    make({root / "ours": entry("ours")}).keep({}, [])
+    make({}).keep({}, [])
+    assert tree(root) == {str(root / "foreign"): entry("foreign")}
+
+
+def test_a_digest_tells_content_mode_and_absence_apart(root):
+    path = str(root / "file")
+    seen = [digest([path])]
+    for value in (entry("a"), entry("b"), entry("b", 0o600), Entry(target="a", mode=0o777, **ME)):
+        write(path, value)
+        seen.append(digest([path]))
+    assert len(set(seen)) == len(seen)

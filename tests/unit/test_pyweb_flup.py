@@ -1,0 +1,537 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""pyweb_flup over real sockets, with the real flup, under every Python of the supported targets."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import io
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+from importlib import metadata
+
+import pytest
+from ansible_collections.pyweb.stack.plugins.module_utils import protocols
+from ansible_collections.pyweb.stack.plugins.module_utils.protocols import ENCODERS, ProtocolError, Request
+from runtime_helpers import RUNTIME, Runner, eventually, flup_alone, interpreter, within
+
+LINKS = ("fastcgi", "scgi")
+VERSIONS = ("3.11", "3.13")
+MEGABYTE = 1048576
+
+
+@pytest.fixture(scope="session")
+def flup(tmp_path_factory):
+    assert metadata.version("flup") == "1.0.3"
+    return flup_alone(tmp_path_factory.mktemp("flup"))
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def python(request):
+    path, reason = interpreter(request.param)
+    return path or pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", params=LINKS)
+def link(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory, python, link, flup):
+    """A runner that serves for all tests that do not end it."""
+    runner = Runner(tmp_path_factory.mktemp("shared"), python, flup, link).start()
+    yield runner
+    runner.close()
+
+
+@pytest.fixture
+def runner(shared):
+    """The shared runner; what it logs within a test is checked there or must be nothing."""
+    before = len(shared.log())
+    shared.new_log = lambda: shared.log()[before:]
+    return shared
+
+
+@pytest.fixture
+def make(tmp_path, python, flup):
+    runners = []
+
+    def make(link="fastcgi", transport="unix"):
+        runners.append(Runner(tmp_path, python, flup, link, transport))
+        return runners[-1]
+
+    yield make
+    for runner in runners:
+        runner.close()
+
+
+def environ_of(response):
+    assert response.status == 200
+    return json.loads(response.body)
+
+
+# Requests
+
+
+def test_environ_is_what_the_front_sent(runner):
+    environ = environ_of(runner.ask(
+        "/app/environ/%C3%A9%FF%2F?q=%C3%A9", script_name="/app", scheme="https",
+        headers=[("X-Latin", "\xe9"), ("Proxy", "http://evil/"), ("X-Forwarded-Proto", "http")],
+    ))
+    assert environ["SCRIPT_NAME"] == "/app"
+    assert environ["PATH_INFO"] == "/environ/\xc3\xa9\xff/"
+    assert environ["QUERY_STRING"] == "q=%C3%A9"
+    assert environ["HTTP_X_LATIN"] == "\xe9"
+    assert environ["wsgi.url_scheme"] == "https"
+    assert not {"HTTP_PROXY", "HTTP_X_FORWARDED_PROTO"} & environ.keys()
+
+
+@pytest.mark.parametrize("processes, threads", [(1, 1), (1, 2), (2, 1)])
+def test_environ_tells_the_truth_about_concurrency(make, processes, threads):
+    environ = environ_of(make().start(processes=processes, threads=threads).ask())
+    assert (environ["wsgi.multiprocess"], environ["wsgi.multithread"]) == (processes > 1, threads > 1)
+
+
+def test_empty_path_info_stays_empty(runner):
+    environ = environ_of(runner.ask("/a%20b", script_name="/a b"))
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/a b", "")
+
+
+def test_missing_path_info_is_decoded(runner, monkeypatch):
+    complete = protocols.cgi_environ
+    monkeypatch.setattr(protocols, "cgi_environ", lambda request: {
+        name: value for name, value in complete(request).items() if name != "PATH_INFO"
+    })
+    environ = environ_of(runner.ask("/a%20b/%C3%A9?q=/a", script_name="/a b"))
+    assert environ["PATH_INFO"] == "/\xc3\xa9"
+
+
+def test_variables_larger_than_a_record(runner):
+    """flup decodes each FastCGI record by itself, and fails where a variable goes on in the next."""
+    value = "".join(map(str, range(40000)))
+    assert environ_of(runner.ask(headers=[("X-Long", value)]))["HTTP_X_LONG"] == value
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"one\ntwo\nthree", b"\n" * 9, b"y" * 20000], ids=len)
+@pytest.mark.parametrize("how", [
+    "input.read()", "input.read(-1)", "input.read(None)", "input.read(5)", "input.read(100000)", "input.readline()",
+    "input.readline(-1)", "input.readline(2)", "input.readlines()", "list(input)",
+    "[input.read(1), input.readline(), input.read()]",
+])
+def test_body_is_read_as_a_file_is(runner, how, body):
+    response = runner.ask("/read?" + how.replace(" ", ""), method="POST", body=body)
+    assert (response.status, eval(response.body)) == (200, eval(how, {"input": io.BytesIO(body)}))
+
+
+def test_large_upload_in_little_memory(runner):
+    response = runner.ask("/count", method="POST", body=bytes(50 * MEGABYTE))
+    size, peak = map(int, response.body.split())
+    assert size == 50 * MEGABYTE
+    assert peak < 40 * 1024
+
+
+def test_large_download_in_little_memory(runner):
+    with runner.connect() as sock:
+        sock.sendall(ENCODERS[runner.link](Request(f"/zeros/{50 * MEGABYTE}")))
+        response = runner.answer(sock, body_limit=0)
+    assert response.size > 50 * MEGABYTE
+    peak = runner.ask("/count").body.split()[1]
+    assert int(peak) < 40 * 1024
+
+
+def test_large_block(make, link):
+    """flup copies the rest of the block for each FastCGI record: 50 MB took 5 s."""
+    runner = make(link).start()
+    with within(2):
+        response = runner.ask(f"/block/{20 * MEGABYTE}")
+    assert response.body == b"x" * (20 * MEGABYTE)
+    assert response.values("Content-Length") == [str(20 * MEGABYTE)]
+
+
+@pytest.mark.parametrize("transport", ["unix", "tcp"])
+def test_early_answer_to_a_large_upload(make, link, transport):
+    """A front that reads only when it has sent everything still gets the answer."""
+    runner = make(link, transport).start()
+    with within(3):
+        assert runner.ask("/early", method="POST", body=bytes(20 * MEGABYTE)).status == 413
+
+
+def test_upload_that_is_ignored_costs_nothing(runner):
+    """The front's end of the body has come: there is nothing to wait for."""
+    with within(0.5):
+        assert runner.ask("/early", method="POST", body=b"small").status == 413
+
+
+# Responses
+
+
+def test_stream_is_not_held_back(runner):
+    with runner.connect() as sock:
+        sock.sendall(ENCODERS[runner.link](Request("/stream/0.3")))
+        received = b""
+        while b"first" not in received:
+            received += sock.recv(4096)
+        assert b"second" not in received
+        while b"second" not in received:
+            received += sock.recv(4096)
+
+
+@pytest.mark.parametrize("target, method, length", [
+    ("/block/5", "GET", ["5"]),
+    ("/block/0", "GET", ["0"]),
+    ("/block/5", "HEAD", []),
+    ("/empty/204%20No%20Content", "GET", []),
+    ("/empty/304%20Not%20Modified", "GET", []),
+    ("/empty/200%20OK", "HEAD", []),
+    ("/stream/0", "GET", []),
+])
+def test_content_length_is_added_where_it_is_known(runner, target, method, length):
+    assert runner.ask(target, method=method).values("Content-Length") == length
+
+
+def test_write_callable(runner):
+    assert runner.ask("/write").body == b"written returned"
+
+
+def test_result_is_closed(runner):
+    assert runner.ask("/close/mark").body == b"data"
+    eventually(lambda: runner.new_log() == "closed mark\n")
+
+
+@pytest.mark.parametrize("view", ["fail", "quit", "silent", "split"])
+def test_failure_before_the_response_is_a_500(runner, view):
+    response = runner.ask("/" + view)
+    assert (response.status, response.body) == (500, b"Internal Server Error")
+    assert not response.values("Set-Cookie")
+    assert runner.new_log().count("Traceback") == 1
+
+
+@pytest.mark.parametrize("transport", ["unix", "tcp"])
+def test_failure_within_the_response_is_seen_by_the_front(make, link, transport):
+    """flup ends the response as if it were whole; and it takes the application's EPIPE for the front's."""
+    runner = make(link, transport).start()
+    with pytest.raises((ConnectionResetError, ProtocolError)):
+        runner.ask("/fail_late")
+    eventually(lambda: "the application's own" in runner.log())
+
+
+@pytest.mark.parametrize("transport", ["unix", "tcp"])
+@pytest.mark.parametrize("body", [b"", b"body"])
+def test_killed_worker_is_seen_by_the_front(make, link, transport, body):
+    runner = make(link, transport).start()
+    with runner.connect() as sock:
+        sock.sendall(ENCODERS[link](Request("/stream/20", body=body)))
+        assert b"first" in sock.recv(4096) + sock.recv(4096) if link == "fastcgi" else sock.recv(4096)
+        os.kill(runner.workers()[0], signal.SIGKILL)
+        with pytest.raises((ConnectionResetError, ProtocolError)):
+            runner.answer(sock)
+
+
+# Fronts that go away or stay
+
+
+def test_front_that_leaves_a_download(runner):
+    with runner.connect() as sock:
+        sock.sendall(ENCODERS[runner.link](Request(f"/zeros/{50 * MEGABYTE}")))
+        sock.recv(100)
+    assert runner.ask().status == 200
+    time.sleep(0.1)
+    assert runner.new_log() == ""
+
+
+def test_front_that_leaves_an_upload(runner):
+    with runner.connect() as sock:
+        sock.sendall(ENCODERS[runner.link](Request("/count", method="POST", body=bytes(MEGABYTE)))[:-99999])
+    assert runner.ask().status == 200
+    time.sleep(0.1)
+    assert runner.new_log() == ""
+
+
+@pytest.mark.parametrize("data", [b"", b"\x01", b"12", b"70:CONTENT_LENGTH"])
+def test_front_that_leaves_before_its_request_is_complete(runner, data):
+    with runner.connect() as sock:
+        sock.sendall(data)
+    assert runner.ask().status == 200
+    assert runner.new_log() == ""
+
+
+@pytest.mark.parametrize("data", [b":", b"x:", b"-1:", b"1" * 16, b"3:abc," + b"x" * 16, b"24:CONTENT_LENGTH\0-1\0SCGI\01,"])
+def test_scgi_that_is_none(make, data):
+    runner = make("scgi").start()
+    with runner.connect() as sock:
+        sock.sendall(data)
+        sock.shutdown(socket.SHUT_WR)
+        with pytest.raises((ConnectionResetError, ProtocolError)):
+            runner.answer(sock)
+    assert runner.ask().status == 200
+    assert "Traceback" not in runner.log()
+
+
+def test_scgi_with_an_empty_content_length(make, monkeypatch):
+    """flup closes the connection, which a front answers with 502."""
+    complete = protocols.cgi_environ
+    monkeypatch.setattr(protocols, "cgi_environ", lambda request: {**complete(request), "CONTENT_LENGTH": ""})
+    assert make("scgi").start().ask("/read?input.read()").body == b"b''"
+
+
+def kept(data):
+    """The FastCGI request with the flag that keeps the connection."""
+    begin = struct.pack("!BBHHBxHB5x", 1, 1, 1, 8, 0, 1, 1)
+    assert data.startswith(begin[:8])
+    return begin + data[len(begin):]
+
+
+def test_fastcgi_connection_that_is_kept(make):
+    runner = make().start(threads=1)
+    with runner.connect() as sock:
+        for number in range(3):
+            sock.sendall(kept(ENCODERS["fastcgi"](Request(f"/block/{number}"))))
+            assert runner.answer(sock).body == b"x" * number
+        with within(0.5):
+            assert runner.stop() == 0
+        assert sock.recv(1) == b""
+
+
+def test_kept_fastcgi_connections_are_fast_over_tcp(make):
+    """Without TCP_NODELAY each request takes 40 ms."""
+    runner = make(transport="tcp").start()
+    with runner.connect() as sock, within(1):
+        for _ in range(50):
+            sock.sendall(kept(ENCODERS["fastcgi"](Request("/stream/0"))))
+            assert runner.answer(sock).body == b"firstsecond"
+
+
+def test_fastcgi_role_that_is_not_served(make):
+    runner = make().start()
+    with runner.connect() as sock:
+        data = ENCODERS["fastcgi"](Request())
+        sock.sendall(data[:9] + b"\2" + data[10:])
+        with pytest.raises(ProtocolError, match="role"):
+            runner.answer(sock)
+
+
+def test_descriptors_beyond_what_select_knows(make, link):
+    runner = make(link).start()
+    assert runner.ask("/files/1100").status == 200
+    assert runner.ask("/count", method="POST", body=bytes(MEGABYTE)).body.startswith(b"1048576 ")
+
+
+@pytest.mark.parametrize("allowed, status", [("", 200), ("192.0.2.7, 127.0.0.1", 200), ("192.0.2.7", None)])
+def test_allowed_fronts(make, link, allowed, status):
+    runner = make(link, "tcp").start(allowed=allowed)
+    if status:
+        assert runner.ask().status == status
+    else:
+        with pytest.raises((ConnectionResetError, BrokenPipeError, ProtocolError)):
+            runner.ask()
+        assert "refused a connection from 127.0.0.1" in runner.log()
+
+
+# Processes and threads
+
+
+def together(runner, targets):
+    with concurrent.futures.ThreadPoolExecutor(len(targets)) as pool:
+        return list(pool.map(runner.ask, targets))
+
+
+def test_as_many_requests_at_once_as_threads(make):
+    runner = make().start(processes=2, threads=2)
+    start = time.monotonic()
+    responses = together(runner, ["/sleep/0.4"] * 8)
+    assert 0.8 <= time.monotonic() - start < 1.2
+    assert {response.body for response in responses} == {b"%d" % pid for pid in runner.workers()}
+
+
+def test_requests_go_to_the_worker_that_can_serve_them(make):
+    """One worker's Python is held up by C code, which does not delay who could be served by the other."""
+    runner = make().start(processes=2, threads=4)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        held = pool.submit(runner.ask, "/hold/1")
+        time.sleep(0.2)
+        with within(0.5):
+            assert {response.status for response in together(runner, ["/block/1"] * 8)} == {200}
+        assert held.result().body == b"held"
+
+
+def test_request_that_runs_too_long_ends_its_worker(make, link):
+    runner = make(link).start(processes=2, threads=2, request_timeout=1)
+    before = set(runner.workers())
+    with within(2), pytest.raises((ConnectionResetError, ProtocolError)):
+        runner.ask("/hold/15")
+    assert {response.status for response in together(runner, ["/sleep/0.2"] * 4)} == {200}
+    eventually(lambda: len(before & set(runner.workers())) == 1)
+    assert "in see_hold" in runner.log()  # where it hung
+    assert "ended: a request ran longer than 1 s\n" in runner.log()
+
+
+def test_timer_is_that_of_the_oldest_request(make):
+    runner = make().start(threads=2, request_timeout=1)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        first = pool.submit(runner.ask, "/sleep/0.6")
+        time.sleep(0.3)
+        second = pool.submit(runner.ask, "/sleep/0.9")
+        assert first.result().status == second.result().status == 200
+        time.sleep(0.6)  # no timer runs without a request
+        third = pool.submit(runner.ask, "/sleep/5")
+        time.sleep(0.5)
+        runner.ask("/block/1")
+        with pytest.raises(ProtocolError), within(0.8):
+            third.result()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_worker_is_replaced_after_max_requests(make, link, processes):
+    runner = make(link).start(processes=processes, max_requests=10)
+    seen = [environ_of(response)["pid"] for _ in range(10) for response in together(runner, ["/environ"] * 4)]
+    assert len(set(seen)) > processes
+    assert runner.log().replace("atexit\n", "") == ""
+
+
+def test_dead_worker_is_replaced(make):
+    runner = make().start(processes=2)
+    for _ in range(3):
+        with pytest.raises((ConnectionResetError, ProtocolError)):
+            runner.ask("/exit")
+    assert runner.ask().status == 200
+    eventually(lambda: len(runner.workers()) == 2)
+    assert runner.log().count("it exited with status 3\n") == 3
+
+
+def test_pause_before_a_worker_that_dies_young_is_replaced_again(make):
+    runner = make().start()
+    with pytest.raises((ConnectionResetError, ProtocolError)), within(0.3):
+        runner.ask("/exit")
+    start = time.monotonic()
+    for _ in range(3):
+        with pytest.raises((ConnectionResetError, ProtocolError)):
+            runner.ask("/exit")
+    assert time.monotonic() - start > 0.1 + 0.2 + 0.4
+
+
+# Start and stop
+
+
+@pytest.mark.parametrize("application, words", [
+    ("missing:application", "No module named 'missing'"),
+    ("app:missing", "has no attribute 'missing'"),
+    ("app:__name__", "cannot be called"),
+    ("broken:application", "the application's own words"),
+])
+def test_application_that_does_not_load(make, tmp_path, application, words):
+    (tmp_path / "broken.py").write_text("raise RuntimeError(\"the application's own words\")")
+    runner = make().start(ready=False, processes=2, application=application)
+    assert runner.process.wait(10) == 1
+    assert words in runner.log()
+    assert "did not start, since a worker did not" in runner.log()
+    assert runner.has_notified() is False
+
+
+def test_application_that_no_longer_loads(make, tmp_path):
+    """Whatever runs goes on; when nothing runs any more, the service has failed and says so."""
+    runner = make().start(processes=2)
+    (tmp_path / "app.py").write_text("raise RuntimeError('gone')")
+    os.kill(runner.workers()[0], signal.SIGKILL)
+    eventually(lambda: "gone" in runner.log())
+    assert runner.ask().status == 200
+    os.kill(int(environ_of(runner.ask())["pid"]), signal.SIGKILL)
+    assert runner.process.wait(10) == 1
+    assert "stops, since no worker comes to serve" in runner.log()
+
+
+def test_start_without_a_socket(python, flup):
+    environ = {"PYTHONPATH": f"{flup}{os.pathsep}{RUNTIME}", "PYTHONDONTWRITEBYTECODE": "1"}
+    result = subprocess.run([python, "-m", "pyweb_flup"], env=environ, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "start it through its .socket unit" in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_stop_answers_what_was_begun_and_leaves_the_rest(make, link, number):
+    runner = make(link).start(processes=2, threads=1)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        begun = [pool.submit(runner.ask, "/sleep/0.6") for _ in range(2)]
+        time.sleep(0.3)
+        queued = [pool.submit(runner.ask, "/sleep/0") for _ in range(3)]
+        time.sleep(0.1)
+        runner.process.send_signal(number)
+        assert runner.notification() == "STOPPING=1"
+        assert runner.process.wait(5) == 0
+        assert {future.result().status for future in begun} == {200}
+        assert not any(future.done() for future in queued)
+        runner.start()
+        assert {future.result().status for future in queued} == {200}
+    assert runner.log() == "atexit\n" * 2
+
+
+def test_stop_with_a_silent_connection(make, link):
+    runner = make(link).start()
+    with runner.connect():
+        time.sleep(0.1)
+        with within(2):
+            assert runner.stop() == 0
+
+
+def test_stop_while_starting(make, tmp_path):
+    (tmp_path / "slow.py").write_text("import time; time.sleep(20)")
+    runner = make().start(ready=False, application="slow:application")
+    eventually(lambda: runner.workers())
+    with within(2):
+        assert runner.stop() == 0
+
+
+def test_stop_with_threads_of_the_application_that_do_not_end(make):
+    code = "import pyweb_flup; pyweb_flup.EXIT = 0.5; pyweb_flup.main()"
+    runner = make().start(command=("-c", code))
+    runner.ask("/linger/20")
+    with within(3):
+        assert runner.stop() == 0
+    assert "ended: it did not exit within 0.5 s of its last request\n" in runner.log()
+
+
+def test_workers_end_with_their_master(make):
+    runner = make().start(processes=2)
+    workers = runner.workers()
+    with runner.connect() as sock:
+        sock.sendall(ENCODERS["fastcgi"](Request("/sleep/0.5")))
+        time.sleep(0.2)
+        runner.process.kill()
+        assert runner.answer(sock).status == 200
+    eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))
+
+
+def test_restarts_lose_no_request(make, link):
+    runner = make(link).start(processes=2)
+    results = {"answered": 0}
+    over = threading.Event()
+
+    def load():
+        while not over.is_set():
+            try:
+                assert runner.ask("/block/10").body == b"x" * 10
+                results["answered"] += 1
+            except Exception as error:
+                results[repr(error)] = results.get(repr(error), 0) + 1
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(4):
+        time.sleep(0.2)
+        assert runner.stop() == 0
+        assert runner.notification() == "STOPPING=1"
+        runner.start()
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert results.keys() == {"answered"}, results
+    assert results["answered"] > 100

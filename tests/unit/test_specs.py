@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The argument specs of the roles: equal to the defaults and to the plan, and enough for a site written out by hand."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import jinja2
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.filter.core import FilterModule as CoreFilters
+from ansible_collections.pyweb.stack.plugins.module_utils import plan as planning
+from ansible_collections.pyweb.stack.plugins.module_utils.environment_file import environment_file
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import APP_KEYS, BACK_KEYS, BACKS, FRONT_KEYS, FRONTS, combinations, plan, vhosts
+from ansible_collections.pyweb.stack.plugins.module_utils.site import SOURCES, STATIC_KEYS
+
+ROLES = Path(__file__).parents[2] / "roles"
+NAMES = sorted(path.name for path in ROLES.iterdir())
+# What a role can do without, though the plan hands it over: None stands for it.
+NULLABLE = {"max_age"}
+
+
+def load(path):
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def options_of(role):
+    return load(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
+
+
+def sites_options(role):
+    return options_of(role)[f"{role}_sites"]["options"]
+
+
+def keys_of(role):
+    return {"app": APP_KEYS, "back": BACK_KEYS, "front": FRONT_KEYS}[role.partition("_")[0]]
+
+
+def walk(options):
+    for name, option in options.items():
+        yield name, option
+        yield from walk(option.get("options", {}))
+
+
+def full_site(name="shop", **values):
+    return {
+        "name": name,
+        "application": "shop.wsgi:application",
+        "server_names": [f"{name}.example.org"],
+        "mount": "/shop",
+        "source": {"path": "/src"},
+        "requirements": ["Django==5.2"],
+        "environment": {"A": "b"},
+        "secrets": {"S": "t"},
+        "static": [{"url": "/static/", "path": "static/", "max_age": 60}, {"url": "/media/", "path": "/srv/media"}],
+        "extra": {"nginx": "# n", "lighttpd": "# l"},
+        **values,
+    }
+
+
+def plans():
+    for front, back, link in combinations():
+        for transport in planning.TRANSPORTS:
+            sites = [full_site(), full_site("blog", source={"package": "blog==1"}, requirements=None)]
+            yield plan({"front": front, "back": back, "link": link, "transport": transport, "sites": sites})
+
+
+def test_roles_are_the_app_and_one_for_each_server_of_the_plan():
+    assert set(NAMES) == {"app", *(f"back_{back}" for back in BACKS), *(f"front_{front}" for front in FRONTS)}
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_specs_equal_defaults(role):
+    defaults = load(ROLES / role / "defaults" / "main.yml")
+    assert defaults.pop(f"{role}_sites") == f"{{{{ pyweb_plan.{role}_sites | default([]) }}}}"
+    options = options_of(role)
+    assert options.pop(f"{role}_sites")["default"] == []
+    assert {name: option["default"] for name, option in options.items()} == defaults
+    assert all(name.startswith(f"{role}_") for name in options)
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_everything_has_a_type_and_a_description(role):
+    for name, option in walk(options_of(role)):
+        assert option["description"], name
+        assert option["type"] != "list" or option["elements"], name
+        assert not (option.get("required") and "default" in option), name
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_keys_of_sites_are_those_of_the_plan(role):
+    options = sites_options(role)
+    assert set(options) == set(keys_of(role))
+    if "static" in options:
+        assert set(options["static"]["options"]) == set(STATIC_KEYS)
+    if "source" in options:
+        assert set(options["source"]["options"]) == set(SOURCES)
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_choices_are_those_of_the_plan(role):
+    options = sites_options(role)
+    kind, _, server = role.partition("_")
+    if kind == "back":
+        assert options["back"]["choices"] == [server]
+        assert options["link"]["choices"] == list(BACKS[server].links)
+    if kind == "front":
+        assert options["back"]["choices"] == list(BACKS)
+        assert options["link"]["choices"] == list(FRONTS[server].links)
+    if "endpoint" in options:
+        assert options["endpoint"]["options"]["transport"]["choices"] == list(planning.TRANSPORTS)
+
+
+def test_specs_accept_what_the_plan_hands_over():
+    for planned in plans():
+        for role in ("app", *(f"back_{back}" for back in planned["backs"]), f"front_{planned['front']}"):
+            values = {f"{role}_sites": planned[f"{role}_sites"]}
+            assert values[f"{role}_sites"]
+            result = ArgumentSpecValidator(options_of(role)).validate(values)
+            assert result.error_messages == []
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_example_keeps_to_the_spec(role):
+    spec = load(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]
+    ((play),) = yaml.safe_load(spec["examples"])
+    ((used),) = play["roles"]
+    assert used.pop("role") == f"pyweb.stack.{role}"
+    assert ArgumentSpecValidator(spec["options"]).validate(used).error_messages == []
+
+
+def only_required(value, options):
+    """The same without what the spec does not ask for."""
+    if isinstance(value, list):
+        return [only_required(item, options) for item in value]
+    if not isinstance(value, dict) or not options:
+        return value
+    return {
+        key: only_required(item, options[key].get("options"))
+        for key, item in value.items()
+        if options[key].get("required") or key in NULLABLE or key in ("path", "host", "port")
+    }
+
+
+def as_list(function):
+    """Ansible makes lists of what Jinja's filters generate."""
+
+    @functools.wraps(function)
+    def call(*arguments, **named):
+        return list(function(*arguments, **named))
+
+    return call
+
+
+def renderer(role):
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([ROLES / role / "templates", ROLES / "app" / "templates"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(CoreFilters().filters())
+    environment.filters.update({"pyweb.stack.vhosts": vhosts, "pyweb.stack.environment_file": environment_file})
+    for name in ("map", "reject", "rejectattr", "select", "selectattr", "unique"):
+        environment.filters[name] = as_list(environment.filters[name])
+    environment.globals.update(ansible_managed="managed", untrusted_headers=planning.UNTRUSTED_HEADERS)
+    return environment
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_what_is_required_is_enough_for_every_template(role):
+    defaults = {name: option["default"] for name, option in options_of(role).items()}
+    options = sites_options(role)
+    (files,) = [task["pyweb.stack.apply"]["files"] for task in load(ROLES / role / "tasks" / "main.yml") if "pyweb.stack.apply" in task]
+    templates = [(file["template"], "each" in file) for file in files if "template" in file]
+    environment = renderer(role)
+    for planned in plans():
+        sites = only_required(planned.get(f"{role}_sites", []), options)
+        for template, for_each in templates:
+            for site in sites if for_each else [None]:
+                assert environment.get_template(template).render({**defaults, f"{role}_sites": sites, "site": site})

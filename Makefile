@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+PYTHON ?= python3
+release ?= 13
+scenarios := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHON release front back link transport
+# One name for all containers of a checkout; give another to test two checkouts on one machine at once.
+export PYWEB_PREFIX ?= pyweb
+
+.PHONY: help demo test lint build sanity unit molecule $(scenarios) venv docker image lock clean distclean
+
+help: ## say what there is (the default)
+	@echo "make TARGET [VARIABLE=VALUE ...]"
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{ printf "%-13s%s\n", $$1, $$2 }'
+	@echo
+	@echo "Scenarios of molecule, each a target too: $(scenarios)"
+	@echo
+	@echo "Variables of make demo:"
+	@echo "  front      nginx, lighttpd (default: nginx)"
+	@echo "  back       uwsgi, flup (default: uwsgi)"
+	@echo "  link       uwsgi, http, fastcgi, scgi (default: the best for the pair)"
+	@echo "  transport  unix, tcp (default: unix)"
+	@echo "  release    12, 13: of Debian (default: 13)"
+	@echo "Variables of all:"
+	@echo "  PYTHON            makes the virtual environment; 3.11 or newer (default: python3)"
+	@echo "  PYWEB_BASE_IMAGE  a Docker image of Debian to start from, {release} in it meaning 12 or 13"
+	@echo "                    (default: one made by mmdebstrap)"
+	@echo "  PYWEB_PREFIX      begins the containers' names (default: pyweb)"
+
+demo: venv docker ## show a real site on a throwaway container: make demo front=lighttpd back=flup
+	@tools/image $(release)
+	@tools/demo
+
+test: venv ## run every check below, and say at the end how each of them went
+	@tools/test lint build sanity unit $(scenarios)
+
+lint: venv ## check style: ansible-lint (production profile), yamllint, shellcheck
+	@status=0; for check in "yamllint --strict ." "ansible-lint --strict" \
+	    "shellcheck .ci/run $$(grep -l '^#!.*sh$$' tools/* | tr '\n' ' ')"; do \
+	    echo "$$check"; $$check || status=1; done; exit $$status
+
+build: venv ## build the collection, install it into an empty directory and list its play from there
+	@tools/build
+
+sanity: build ## run ansible-test sanity on the installed collection
+	@tools/sanity
+
+unit: venv ## run the unit tests; ARGS go to pytest
+	PYTHONPATH=.ansible/collections pytest tests/unit --numprocesses=auto $(ARGS)
+
+molecule: $(scenarios) ## run all scenarios, each with an idempotence check, in containers of Debian 12 and 13
+
+$(scenarios): venv docker
+	@tools/image 12
+	@tools/image 13
+	molecule test -s $@
+
+venv: .venv/stamp ## make the virtual environment, .venv, from the lock
+
+.venv/stamp: requirements.txt
+	@tools/venv
+
+docker: ## see that a Docker engine answers; install and start one if not (as root)
+	@tools/docker
+
+image: venv docker ## make the image of Debian (release=12 or 13) that containers start from, unless it is there
+	@tools/image $(release)
+
+lock: venv ## lock the newest versions of what requirements.in names
+	uv pip compile --quiet --system-certs --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    requirements.in --output-file requirements.txt
+
+clean: ## remove the containers
+	@docker ps --all --format '{{.ID}} {{.Label "pyweb"}}' | awk '$$2 ~ /^$(PYWEB_PREFIX)-/ { print $$1 }' | \
+	    xargs --no-run-if-empty docker rm --force --volumes
+
+distclean: clean ## remove the images, the cache and the virtual environment, too
+	@docker image rm --force pyweb-debian:12 pyweb-debian:13 pyweb-base:12 pyweb-base:13
+	rm -rf .venv .cache

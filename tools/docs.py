@@ -1,0 +1,170 @@
+#!/usr/bin/env python
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Write what is generated: the roles' README files from their argument specs, and README.md's tables from the plan.
+
+tools/docs.py          write what is not up to date
+tools/docs.py --check  change nothing; show what is not up to date, and fail if anything is
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
+
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import BACKS, FRONTS, links_between
+from ansible_collections.pyweb.stack.plugins.module_utils.site import REQUIRED, SITE_KEYS, STATIC_KEYS
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def code(value) -> str:
+    """A value as it would stand in YAML."""
+    return f"`{value if isinstance(value, str) and value else json.dumps(value)}`"
+
+
+def prose(text: str) -> str:
+    """Ansible's markup as Markdown."""
+    return re.sub(r"[CMOV]\((.*?)\)", r"`\1`", " ".join(text.split()))
+
+
+def paragraphs(description) -> list[str]:
+    return [prose(text) for text in ([description] if isinstance(description, str) else description)]
+
+
+def combinations_table() -> str:
+    links = list(dict.fromkeys(link for back in BACKS.values() for link in back.links))
+    rows = []
+    for front in FRONTS:
+        for back in BACKS:
+            possible = links_between(front, back)
+            rows.append(
+                [
+                    front,
+                    back,
+                    *("default" if link == possible[0] else "yes" if link in possible else "" for link in links),
+                ]
+            )
+    return table(["Front", "Back", *(f"`{link}`" for link in links)], rows)
+
+
+def site_table() -> str:
+    def row(name, key):
+        default = "required" if key.default is REQUIRED else "" if key.default is None else code(key.default)
+        return [f"`{name}`", default, key.meaning]
+
+    rows = []
+    for name, key in SITE_KEYS.items():
+        rows.append(row(name, key))
+        if name == "static":
+            rows += [row(f"static[].{inner}", inner_key) for inner, inner_key in STATIC_KEYS.items()]
+    return table(["Key", "Default", "Meaning"], rows)
+
+
+def kind(option: dict) -> str:
+    return f"list of {option['elements']}" if option["type"] == "list" else option["type"]
+
+
+def meaning(option: dict) -> str:
+    choices = [f"Possible: {', '.join(code(choice) for choice in option['choices'])}."] if "choices" in option else []
+    return " ".join([*paragraphs(option["description"]), *choices])
+
+
+def items(options: dict, prefix: str = ""):
+    """The keys of nested options, each with the path to it."""
+    for name, option in options.items():
+        yield [f"`{prefix}{name}`", kind(option), "yes" if option.get("required") else "", meaning(option)]
+        yield from items(option.get("options", {}), f"{prefix}{name}{'[]' if option['type'] == 'list' else ''}.")
+
+
+def role_readme(role: str) -> str:
+    spec = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))[
+        "argument_specs"
+    ]["main"]
+    options = spec["options"]
+    parts = [
+        f"<!-- Written by tools/docs.py from meta/argument_specs.yml. -->\n# pyweb.stack.{role}\n",
+        f"{spec['short_description']}.\n",
+        "".join(f"- {text}\n" for text in paragraphs(spec["description"])),
+        "## Variables\n",
+        table(
+            ["Variable", "Type", "Default", "Meaning"],
+            [[f"`{name}`", kind(each), code(each["default"]), meaning(each)] for name, each in options.items()],
+        ),
+    ]
+    for name, option in options.items():
+        if "options" in option:
+            parts += [
+                f"## Keys of an item of `{name}`\n",
+                table(["Key", "Type", "Required", "Meaning"], list(items(option["options"]))),
+            ]
+    parts += [
+        "## Alone\n",
+        "`pyweb.stack.site` hands the role finished sites. Without it, write them out:\n",
+        f"```yaml\n{spec['examples'].rstrip()}\n```\n",
+    ]
+    return "\n".join(parts)
+
+
+def fill(text: str, generated: dict[str, str]) -> str:
+    """The text with the parts between its markers replaced."""
+    for name, part in generated.items():
+        begin, end = f"<!-- generated: {name} -->\n", "<!-- end of generated -->"
+        if text.count(begin) != 1:
+            sys.exit(f"tools/docs.py: README.md needs the line {begin.strip()} exactly once, and {end} after it")
+        before, _begin, rest = text.partition(begin)
+        _old, found, after = rest.partition(end)
+        if not found:
+            sys.exit(f"tools/docs.py: README.md lacks {end} after {begin.strip()}")
+        text = f"{before}{begin}{part}{end}{after}"
+    return text
+
+
+def documents() -> dict[Path, str]:
+    """Every generated file and what it should hold."""
+    readme = ROOT / "README.md"
+    found = {
+        readme: fill(readme.read_text(encoding="utf-8"), {"combinations": combinations_table(), "site": site_table()})
+    }
+    for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
+        found[spec.parents[1] / "README.md"] = role_readme(spec.parts[-3])
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--check"]):
+        sys.exit(__doc__)
+    stale = False
+    for path, wanted in documents().items():
+        current = path.read_text(encoding="utf-8") if path.exists() else ""
+        if current == wanted:
+            continue
+        name = str(path.relative_to(ROOT))
+        if arguments:
+            stale = True
+            sys.stdout.writelines(
+                difflib.unified_diff(current.splitlines(True), wanted.splitlines(True), name, f"{name} (up to date)")
+            )
+        else:
+            path.write_text(wanted, encoding="utf-8")
+            print(f"wrote {name}")
+    if stale:
+        print("Not up to date; run tools/docs.py and commit what it writes.", file=sys.stderr)
+    return int(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

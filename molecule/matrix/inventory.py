@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The inventory of the matrix, from the plan's own table: a host for each front and release of Debian; on each, every back, link and
+transport runs a real application at the root of a server name, and the sample site under a prefix of the same name.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+COLLECTION = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(COLLECTION / ".ansible" / "collections"))
+
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, TRANSPORTS, combinations  # noqa: E402 (the path comes first)
+
+RELEASES = (12, 13)
+
+
+def pair(front: str, back: str, link: str, transport: str) -> list[dict]:
+    """The two sites of one combination."""
+    name = f"{back}-{link}-{transport}"
+    stack = {"back": back, "link": link, "transport": transport, "server_names": [f"{name}.test"], "processes": 1, "threads": 2}
+    real = {
+        "name": name,
+        "application": "httpbin:app",
+        "source": {"package": "httpbin==0.10.2"},
+        "static": [{"url": "/flasgger_static/", "path": "site-packages/flasgger/ui3/static/", "max_age": 60}],
+    }
+    sample = {
+        "name": f"s-{name}",
+        "mount": "/sample",
+        "application": "sample:application",
+        "source": {"path": str(COLLECTION / "roles" / "app" / "files" / "sample")},
+        "environment": {"PYWEB_FRONT": front},
+        "static": [{"url": "/static/", "path": "static/"}],
+    }
+    return [{**real, **stack}, {**sample, **stack}]
+
+
+def inventory() -> dict:
+    """In the form of ansible-inventory --list."""
+    hosts = {
+        f"{front}-{release}": {
+            "front": front,
+            "sites": [
+                site for chosen, back, link in combinations() if chosen == front for transport in TRANSPORTS for site in pair(front, back, link, transport)
+            ],
+        }
+        for front in FRONTS
+        for release in RELEASES
+    }
+    groups = {f"debian{release}": {"hosts": [name for name in hosts if name.endswith(f"-{release}")]} for release in RELEASES}
+    return {**groups, "_meta": {"hostvars": hosts}}
+
+
+if __name__ == "__main__":
+    json.dump(inventory(), sys.stdout, indent=1)

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a converged scenario serves, asked from outside. molecule/shared/verify.yml says in PYWEB_STACK which hosts there are."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import dataclass, field
+
+import pytest
+import requests
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import DEFAULTS, links_between
+
+STACK = json.loads(os.environ.get("PYWEB_STACK", "{}"))
+
+
+@dataclass(frozen=True)
+class Site:
+    """One site of one host, and how to ask it."""
+
+    host: str
+    address: str
+    front: str
+    name: str = "sample"
+    back: str = DEFAULTS["back"]
+    link: str = ""
+    transport: str = "unix"
+    mount: str = "/"
+    application: str = "sample:application"
+    server_names: list[str] = field(default_factory=list, hash=False)
+
+    @property
+    def url(self) -> str:
+        """The address of the site, without its final slash."""
+        return f"http://{self.address}{self.mount.rstrip('/')}"
+
+    def ask(self, path: str = "/", method: str = "GET", headers: dict | None = None, **more) -> requests.Response:
+        """Ask for a path below the mount. The environment's proxies are for others."""
+        with requests.Session() as session:
+            session.trust_env = False
+            names = {"Host": self.server_names[0]} if self.server_names else {}
+            return session.request(method, self.url + path, headers={**names, **(headers or {})}, timeout=30, allow_redirects=False, **more)
+
+
+def all_sites() -> list[Site]:
+    """Every site of every host; a host that names none has the sample site."""
+    found = []
+    for host, told in STACK.items():
+        front = told["front"] or DEFAULTS["front"]
+        for site in told["sites"] or [{}]:
+            keys = {key: site[key] for key in ("name", "back", "link", "transport", "mount", "application", "server_names") if key in site}
+            keys.setdefault("link", links_between(front, keys.get("back", DEFAULTS["back"]))[0])
+            found.append(Site(host=host, address=told["address"], front=front, **keys))
+    return found
+
+
+def pytest_generate_tests(metafunc):
+    """Fixtures: any_site, sample (sites that run the sample application), httpbin (those that run httpbin)."""
+    kinds = {"any_site": "", "sample": "sample:", "httpbin": "httpbin:"}
+    for fixture, application in kinds.items():
+        if fixture in metafunc.fixturenames:
+            sites = [site for site in all_sites() if site.application.startswith(application)]
+            metafunc.parametrize(fixture, sites, ids=[f"{site.host}-{site.name}" for site in sites])
+    if "host" in metafunc.fixturenames:
+        hosts = {site.host: site for site in all_sites()}
+        metafunc.parametrize("host", list(hosts.values()), ids=list(hosts))
+
+
+@pytest.fixture(name="own_address", scope="session")
+def the_address_that_the_hosts_see():
+    """The address of this machine on the hosts' network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((all_sites()[0].address, 80))
+        return probe.getsockname()[0]

@@ -32,6 +32,8 @@ class ActionModule(ActionBase):
         if faults:
             result.update(failed=True, faults=faults, msg="Nothing was changed. The inventory has faults:\n" + "\n".join(f"* {fault}" for fault in faults))
         result["changed"] = False
+        # The plan holds the sites' secrets; faults hold none, and have to be read.
+        result["_ansible_no_log"] = not faults
         return result
 
     def _sources(self, sites, task_vars) -> tuple[dict, list[str]]:

@@ -22,7 +22,7 @@ author: The pyweb.stack founders (@pyweb)
 EXAMPLES = """
 - name: Show the lines
   ansible.builtin.debug:
-    msg: "{{ {'GREETING': 'say \"hello\"'} | pyweb.stack.environment_file }}"
+    msg: "{{ app_sites[0].environment | pyweb.stack.environment_file }}"
 """
 
 RETURN = """

@@ -143,7 +143,7 @@ def _stack(faults: Faults, where: str, site: dict, host: dict, front: str | None
     link = site["link"] or (host["link"] if not site["back"] or site["back"] == host["back"] else None)
     back = _choice(faults, f"{where}back" if site["back"] else "back", back, BACKS)
     site["transport"] = _choice(
-        faults, f"{where}transport" if site["transport"] else "transport", site["transport"] or host["transport"] or "unix", TRANSPORTS
+        faults, f"{where}transport" if site["transport"] else "transport", site["transport"] or host["transport"] or TRANSPORTS[0], TRANSPORTS
     )
     if back and front:
         possible = links_between(front, back)
@@ -168,10 +168,13 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
     faults = Faults()
     host = {key: values.get(key) or DEFAULTS.get(key) for key in ("front", "back", "link", "transport")}
     front = _choice(faults, "front", host["front"], FRONTS)
+    # Also where every site has values of its own.
+    _choice(faults, "back", host["back"], BACKS)
+    _choice(faults, "transport", host["transport"] or TRANSPORTS[0], TRANSPORTS)
 
     given = values.get("sites")
     if given is None or given == []:
-        given = [sample_site(host["front"], sample_source)]
+        given = [sample_site(front or "", sample_source)]
     if not isinstance(given, list):
         faults.add("sites", f"expected a list of sites, got {type(given).__name__}; write each site as an item: - name: ...")
         given = []
@@ -211,21 +214,35 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
 
 def _refuse_clashes(faults: Faults, sites: list[dict]) -> None:
     names: dict[str, int] = {}
-    places: dict[tuple[str, str], str] = {}
+    by_server_name: dict[str, list[dict]] = {}
     for site in sites:
         label = site["label"]
         if site["name"]:
             names[site["name"]] = names.get(site["name"], 0) + 1
             if names[site["name"]] == 2:
                 faults.add(f"sites[{label}].name", f"{site['name']!r} is the name of more than one site; give each a name of its own")
+        if site["server_names"] is None or site["mount"] is None:
+            continue
         for server_name in site["server_names"] or [""]:
-            other = places.setdefault((server_name, site["mount"]), label)
-            if other != label:
-                shown = repr(server_name) if server_name else "(none: the catch-all)"
-                faults.add(
-                    f"sites[{label}].server_names",
-                    f"{shown} at mount {site['mount']!r} belongs to site {other!r} already; change the server name or the mount of one",
-                )
+            others = by_server_name.setdefault(server_name, [])
+            for other in others:
+                if other["mount"] == site["mount"]:
+                    shown = repr(server_name) if server_name else "(none: the catch-all)"
+                    faults.add(
+                        f"sites[{label}].server_names",
+                        f"{shown} at mount {site['mount']!r} belongs to site {other['label']!r} already; change the server name or the mount of one",
+                    )
+                _refuse_hidden(faults, site, other)
+                _refuse_hidden(faults, other, site)
+            others.append(site)
+
+
+def _refuse_hidden(faults: Faults, outer: dict, inner: dict) -> None:
+    """Static files below the mount of another site: the fronts differ in whose they are."""
+    for static in outer["static"]:
+        url = outer["mount"].rstrip("/") + (static["url"] or "")
+        if len(inner["mount"]) > len(outer["mount"]) and url.startswith(f"{inner['mount']}/"):
+            faults.add(f"sites[{outer['label']}].static", f"{url!r} is below the mount of site {inner['label']!r}, {inner['mount']!r}; choose another URL")
 
 
 # What each stage is told of a site; a role sees nothing that it does not use.

@@ -14,7 +14,9 @@ from typing import Any, Callable
 # Accounts of a Debian host; a site is named after its account, so it must not be one of these.
 RESERVED_NAMES = frozenset(
     "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody sshd messagebus"
-    " systemd-network systemd-resolve systemd-timesync systemd-coredump polkitd adm tty disk sudo shadow staff users nogroup".split()
+    " systemd-network systemd-resolve systemd-timesync systemd-coredump systemd-journal polkitd adm tty disk sudo shadow staff users nogroup"
+    " audio cdrom clock crontab dialout dip docker fax floppy input kmem kvm netdev operator plugdev render sasl sgx src ssl-cert tape utmp video voice"
+    " lighttpd mysql nginx postgres redis".split()
 )
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")  # 31: the longest account name of Linux (useradd(8))
 HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -24,11 +26,13 @@ APPLICATION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PYTHON = re.compile(r"(/[\w.+-]+)*/?python3?(\.\d+)?", re.ASCII)
 FILE_PATH = re.compile(r"[\w./@+~-]+", re.ASCII)
+# NUL, surrogates and noncharacters: systemd refuses a whole file for one of them, and UTF-8 cannot even write the surrogates.
+NOT_TEXT = re.compile("[\0\ud800-\udfff\ufdd0-\ufdef" + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF)) + "]")
 FRONT_NAMES = ("apache", "cherokee", "lighttpd", "nginx")
 
 
 class Fault(ValueError):
-    """What is wrong with one value, and what is possible instead."""
+    """What is wrong with one value, and what is possible instead; one argument for each thing that is wrong."""
 
 
 class Faults:
@@ -61,6 +65,20 @@ def _kind(value: Any) -> str:
     return "nothing" if value is None else type(value).__name__
 
 
+def gather(check: Callable, items) -> list:
+    """What a check makes of each item; the faults of all of them together."""
+    done: list = []
+    wrong: list[str] = []
+    for item in items:
+        try:
+            done.append(check(item))
+        except Fault as fault:
+            wrong += fault.args
+    if wrong:
+        raise Fault(*wrong)
+    return done
+
+
 def text(pattern: re.Pattern | None, wanted: str) -> Callable[[Any], str]:
     """A string that a pattern matches as a whole."""
 
@@ -78,7 +96,7 @@ def number(least: int, most: int, unit: str) -> Callable[[Any], int]:
     """A whole number within limits; its digits may come as a string, as -e gives them."""
 
     def check(value: Any) -> int:
-        if isinstance(value, str) and value.isascii() and value.isdigit():
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,20}", value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise Fault(f"expected a whole number of {unit} from {least} to {most}, got {value!r}")
@@ -105,7 +123,7 @@ def each(check: Callable, what: str, example: str) -> Callable[[Any], list]:
     def check_all(value: Any) -> list:
         if not isinstance(value, list):
             raise Fault(f"expected a list of {what}, got {_kind(value)} ({value!r}); write {example}")
-        return [check(item) for item in value]
+        return gather(check, value)
 
     return check_all
 
@@ -148,16 +166,20 @@ def _mount(value: Any) -> str:
 def _variables(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise Fault(f"expected a mapping of names to values, got {_kind(value)}")
-    for key, item in value.items():
-        if not isinstance(key, str) or not VARIABLE.fullmatch(key):
-            raise Fault(f"{key!r} is not the name of an environment variable: letters, digits and underscores, no digit first")
-        if key.startswith("PYWEB_") and key != "PYWEB_FRONT":
-            raise Fault(f"{key!r} is set by the collection; choose a name without the prefix PYWEB_")
-        if isinstance(item, bool) or not isinstance(item, (str, int, float)):
-            raise Fault(f"the value of {key!r} is {_kind(item)}; quote it, so that it is the string you mean")
-        if "\0" in str(item):
-            raise Fault(f"the value of {key!r} has a NUL character, which no environment can hold")
-    return {str(key): str(item) for key, item in value.items()}
+    return dict(gather(_variable, value.items()))
+
+
+def _variable(pair: tuple) -> tuple[str, str]:
+    key, item = pair
+    if not isinstance(key, str) or not VARIABLE.fullmatch(key):
+        raise Fault(f"{key!r} is not the name of an environment variable: letters, digits and underscores, no digit first")
+    if key.startswith("PYWEB_") and key != "PYWEB_FRONT":
+        raise Fault(f"{key!r} is set by the collection; choose a name without the prefix PYWEB_")
+    if isinstance(item, bool) or not isinstance(item, (str, int, float)):
+        raise Fault(f"the value of {key!r} is {_kind(item)}; quote it, so that it is the string you mean")
+    if NOT_TEXT.search(str(item)):
+        raise Fault(f"the value of {key!r} has a character that systemd takes in no environment: NUL, or one that is no character of Unicode")
+    return str(key), str(item)
 
 
 def _file_path(wanted: str) -> Callable[[Any], str]:
@@ -173,6 +195,8 @@ def _file_path(wanted: str) -> Callable[[Any], str]:
 def _static_url(value: Any) -> str:
     if not isinstance(value, str) or not value.endswith("/") or value == "/":
         raise Fault(f"expected a URL path that ends with a slash, such as /static/, got {value!r}")
+    if not value.startswith("/"):
+        raise Fault(f"{value!r} has no leading slash; write {'/' + value!r}")
     return _url_path(value[:-1], "a URL path such as /static/, of letters, digits and . _ ~ - only") + "/"
 
 
@@ -210,11 +234,16 @@ def _source(value: Any) -> dict:
 def _extra(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise Fault(f"expected a mapping of front to raw configuration text, got {_kind(value)}")
-    for key, item in value.items():
-        choice(*FRONT_NAMES)(key)
-        if not isinstance(item, str) or "\0" in item:
-            raise Fault(f"expected raw configuration text for {key}, got {_kind(item)}")
-    return {str(key): str(item) for key, item in value.items()}
+    return dict(gather(_extra_text, value.items()))
+
+
+def _extra_text(pair: tuple) -> tuple[str, str]:
+    front, item = choice(*FRONT_NAMES)(pair[0]), pair[1]
+    if not isinstance(item, str):
+        raise Fault(f"expected raw configuration text for {front}, got {_kind(item)}")
+    if NOT_TEXT.search(item):
+        raise Fault(f"the text for {front} has a NUL, or a character that is none of Unicode")
+    return front, str(item)
 
 
 def _state(value: Any) -> str:
@@ -271,25 +300,28 @@ SITE_KEYS = {
     "max_body_size": Key(number(1, 2**40, "bytes"), 10485760, "bytes of the largest request body"),
     "tls": Key(_tls, None, "not supported yet"),
     "extra": Key(_extra, {}, "raw text for the site's own block, by front"),
-    "state": Key(_state, "present", "present"),
+    "state": Key(_state, "present", "whether the site is there; absent is not supported yet"),
 }
 
 
 def _check_keys(faults: Faults, where: str, raw: dict, keys: dict[str, Key]) -> dict:
+    """The values of all keys: the default where one is not given, None where it is wrong."""
     done = {}
     for given in raw:
         if given not in keys:
             faults.add(f"{where}{given}", f"unknown key{nearest(str(given), keys)}; possible: {', '.join(keys)}")
     for name, key in keys.items():
-        done[name] = None if key.default is REQUIRED else key.default
-        if name not in raw:
-            if key.default is REQUIRED:
-                faults.add(f"{where}{name}", f"missing: {key.meaning}")
-            continue
-        try:
-            done[name] = key.check(raw[name])
-        except Fault as fault:
-            faults.add(f"{where}{name}", str(fault))
+        done[name] = None
+        if name in raw:
+            try:
+                done[name] = key.check(raw[name])
+            except Fault as fault:
+                for what in fault.args:
+                    faults.add(f"{where}{name}", what)
+        elif key.default is REQUIRED:
+            faults.add(f"{where}{name}", f"missing: {key.meaning}")
+        else:
+            done[name] = key.default
     return done
 
 
@@ -298,10 +330,14 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict | None:
     if not isinstance(raw, dict):
         faults.add(f"sites[{number_of_site}]", f"expected a mapping with name, application and source, got {_kind(raw)} ({raw!r})")
         return None
-    label = raw["name"] if isinstance(raw.get("name"), str) and raw["name"] else str(number_of_site)
+    name = raw.get("name")
+    label = name if isinstance(name, str) and name and name.isprintable() else str(number_of_site)
     where = f"sites[{label}]."
     site = _check_keys(faults, where, raw, SITE_KEYS)
-    site["server_names"] = list(dict.fromkeys(site["server_names"]))
+    if site["server_names"] is not None:
+        site["server_names"] = list(dict.fromkeys(site["server_names"]))
+    if isinstance(site["requirements"], str) and "package" in (site["source"] or {}):
+        faults.add(f"{where}requirements", f"{site['requirements']!r} is a file inside the source, and a package has none; write a list: [Django==5.2]")
     static = site["static"]
     site["static"] = []
     if not isinstance(static, list):
@@ -315,7 +351,7 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict | None:
     urls = [item["url"] for item in site["static"]]
     for url in sorted({url for url in urls if url and urls.count(url) > 1}):
         faults.add(f"{where}static", f"{url!r} is named more than once; one directory a URL")
-    both = sorted(set(site["environment"]) & set(site["secrets"]))
+    both = sorted(set(site["environment"] or ()) & set(site["secrets"] or ()))
     if both:
         faults.add(f"{where}secrets", f"{', '.join(both)} is in environment too; keep it in one of them")
     return {**site, "label": label}

@@ -41,7 +41,9 @@ options:
         type: str
         required: true
       template:
-        description: Template to render, searched in the role's C(templates). Exactly one of O(files[].template), O(files[].content) and O(files[].target).
+        description:
+          - Template to render, searched in the role's C(templates), then in those of the role C(app), which all backs share.
+          - Exactly one of O(files[].template), O(files[].content) and O(files[].target) is possible.
         type: str
       content:
         description: The file's text.

@@ -111,6 +111,8 @@ SITE = {
 }
 COMPLETE = ".venv/.complete"
 SYSTEM_PYTHON = "/usr/bin/python3"
+# Made for each site by the role app, for its account alone: what one site's build leaves there must not reach another's.
+CACHE = "/var/cache/pyweb"
 WHEELS = Path("/usr/share/python-wheels")
 VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 
@@ -167,7 +169,7 @@ def build_in(home: str, site: dict, version: str, runtime: dict[str, str]) -> No
     root.mkdir(mode=0o755)
 
     def run(argv: list[str], must: bool = True) -> None:
-        environment = {**os.environ, "HOME": home, "LC_ALL": "C.UTF-8"}
+        environment = {"PIP_CACHE_DIR": f"{CACHE}/{site['name']}", **os.environ, "HOME": home, "LC_ALL": "C.UTF-8"}
         environment.pop("PYTHONPATH", None)
         done = subprocess.run(
             argv, cwd=root, env=environment, umask=0o022, user=account.pw_uid, group=account.pw_gid, extra_groups=[],
@@ -197,7 +199,7 @@ def build_in(home: str, site: dict, version: str, runtime: dict[str, str]) -> No
         wheel = next(iter(sorted(WHEELS.glob("pip-*.whl"))), None)
         if wheel is None:
             raise BuildError(f"sites[{site['name']}]: Debian's pip is missing from {WHEELS}; install the package python3-pip-whl")
-        run([python, f"{wheel}/pip", "--python", python, "install", "--no-input", "--disable-pip-version-check", "--no-cache-dir", "--quiet", *requirements])
+        run([python, f"{wheel}/pip", "--python", python, "install", "--no-input", "--disable-pip-version-check", "--quiet", *requirements])
 
     for name, content in runtime.items():
         (packages / name).write_text(content)

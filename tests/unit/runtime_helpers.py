@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -23,12 +22,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils.protocols import DECOD
 RUNTIME = Path(__file__).parents[2] / "roles" / "app" / "files" / "runtime"
 
 # Gives a process the listening socket as systemd does: as descriptor 3, with its own number in LISTEN_PID.
-LAUNCHER = """
-import os, sys
-os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
-os.execv(sys.argv[2], sys.argv[2:])
-"""
+LAUNCHER = 'exec 3<&"$0"; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
 
 APPLICATION = '''
 import atexit, ctypes, json, os, resource, sys, threading, time
@@ -179,10 +173,11 @@ def see_linger(environ, start_response, argument):
 def interpreter(version: str) -> tuple[str | None, str]:
     """The path of a Python, or None and the reason. A pyenv shim may exist for one that is switched off."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    found = [shutil.which(f"python{version}"), *map(str, sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}")))]
+    found = [shutil.which(f"python{version}"), *sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))]
     for path in filter(None, found):
-        if subprocess.run([path, "-c", ""], capture_output=True).returncode == 0:
-            return path, ""
+        result = subprocess.run([path, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True)
+        if result.returncode == 0:
+            return result.stdout.strip(), ""  # the interpreter itself, not the shim
     return None, f"python{version} is neither in PATH nor below {pyenv}"
 
 
@@ -193,7 +188,7 @@ def flup_alone(directory: Path) -> Path:
 
 
 class Runner:
-    """pyweb_flup, or another command, behind a listening socket that outlives it."""
+    """pyweb_flup behind a listening socket that outlives it."""
 
     def __init__(self, directory: Path, python: str, flup: Path, link: str, transport: str = "unix") -> None:
         self.link = link
@@ -201,11 +196,10 @@ class Runner:
         self._directory = directory
         self._log = directory / "log"
         self._log.touch()
-        self._application = directory / "app.py"
-        self._application.write_text(APPLICATION)
+        (directory / "app.py").write_text(APPLICATION)
         self.environ = {
             "PATH": os.environ["PATH"],
-            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPYCACHEPREFIX": str(flup / "cache"),
             "PYTHONPATH": os.pathsep.join(map(str, (flup, RUNTIME, directory))),
             "PYWEB_APPLICATION": "app:application",
             "PYWEB_LINK": link,
@@ -232,7 +226,7 @@ class Runner:
         descriptor = self.listener.fileno()
         with open(self._log, "ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", LAUNCHER, str(descriptor), self.python, *command],
+                ["bash", "-c", LAUNCHER, str(descriptor), self.python, *command],
                 env=environ, cwd=self._directory, pass_fds=[descriptor], stderr=log,
             )
         if ready:
@@ -245,9 +239,9 @@ class Runner:
     def has_notified(self) -> bool:
         return bool(select.select([self._notifications], [], [], 0)[0])
 
-    def stop(self, wait: bool = True) -> int | None:
+    def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20) if wait else None
+        return self.process.wait(20)
 
     def workers(self) -> list[int]:
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")

@@ -46,19 +46,27 @@ def link(request):
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory, python, link, flup):
-    """A runner that serves for all tests that do not end it."""
-    runner = Runner(tmp_path_factory.mktemp("shared"), python, flup, link).start()
-    yield runner
-    runner.close()
+def shared(tmp_path_factory, python, flup):
+    """Runners that serve for all tests that do not end them, by link and transport."""
+    runners = {}
+
+    def get(link, transport="unix"):
+        if (link, transport) not in runners:
+            directory = tmp_path_factory.mktemp(f"{link}-{transport}")
+            runners[link, transport] = Runner(directory, python, flup, link, transport).start()
+        runner = runners[link, transport]
+        before = len(runner.log())
+        runner.new_log = lambda: runner.log()[before:]  # of this test
+        return runner
+
+    yield get
+    for runner in runners.values():
+        runner.close()
 
 
 @pytest.fixture
-def runner(shared):
-    """The shared runner; what it logs within a test is checked there or must be nothing."""
-    before = len(shared.log())
-    shared.new_log = lambda: shared.log()[before:]
-    return shared
+def runner(shared, link):
+    return shared(link)
 
 
 @pytest.fixture
@@ -95,7 +103,7 @@ def test_environ_is_what_the_front_sent(runner):
     assert not {"HTTP_PROXY", "HTTP_X_FORWARDED_PROTO"} & environ.keys()
 
 
-@pytest.mark.parametrize("processes, threads", [(1, 1), (1, 2), (2, 1)])
+@pytest.mark.parametrize("processes, threads", [(1, 2), (2, 1)])
 def test_environ_tells_the_truth_about_concurrency(make, processes, threads):
     environ = environ_of(make().start(processes=processes, threads=threads).ask())
     assert (environ["wsgi.multiprocess"], environ["wsgi.multithread"]) == (processes > 1, threads > 1)
@@ -148,41 +156,44 @@ def test_large_download_in_little_memory(runner):
     assert int(peak) < 40 * 1024
 
 
-def test_large_block(make, link):
-    """flup copies the rest of the block for each FastCGI record: 50 MB took 5 s."""
-    runner = make(link).start()
-    with within(2):
-        response = runner.ask(f"/block/{20 * MEGABYTE}")
-    assert response.body == b"x" * (20 * MEGABYTE)
-    assert response.values("Content-Length") == [str(20 * MEGABYTE)]
+def test_large_block(shared, link):
+    """flup copies the rest of the block for each FastCGI record."""
+    runner = shared(link, "tcp")
+    with runner.connect() as sock, within(2):
+        sock.sendall(ENCODERS[link](Request(f"/block/{50 * MEGABYTE}")))
+        response = runner.answer(sock, body_limit=0)
+    assert response.values("Content-Length") == [str(response.size)] == [str(50 * MEGABYTE)]
 
 
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
-def test_early_answer_to_a_large_upload(make, link, transport):
+def test_early_answer_to_a_large_upload(shared, link, transport):
     """A front that reads only when it has sent everything still gets the answer."""
-    runner = make(link, transport).start()
+    runner = shared(link, transport)
     with within(3):
         assert runner.ask("/early", method="POST", body=bytes(20 * MEGABYTE)).status == 413
 
 
 def test_upload_that_is_ignored_costs_nothing(runner):
     """The front's end of the body has come: there is nothing to wait for."""
-    with within(0.5):
+    with within(3):
         assert runner.ask("/early", method="POST", body=b"small").status == 413
 
 
 # Responses
 
 
+def receive_until(sock, mark):
+    received = b""
+    while mark not in received:
+        received += sock.recv(4096)
+    return received
+
+
 def test_stream_is_not_held_back(runner):
     with runner.connect() as sock:
         sock.sendall(ENCODERS[runner.link](Request("/stream/0.3")))
-        received = b""
-        while b"first" not in received:
-            received += sock.recv(4096)
-        assert b"second" not in received
-        while b"second" not in received:
-            received += sock.recv(4096)
+        assert b"second" not in receive_until(sock, b"first")
+        receive_until(sock, b"second")
 
 
 @pytest.mark.parametrize("target, method, length", [
@@ -216,21 +227,21 @@ def test_failure_before_the_response_is_a_500(runner, view):
 
 
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
-def test_failure_within_the_response_is_seen_by_the_front(make, link, transport):
+@pytest.mark.parametrize("body", [b"", b"body"])
+def test_failure_within_the_response_is_seen_by_the_front(shared, link, transport, body):
     """flup ends the response as if it were whole; and it takes the application's EPIPE for the front's."""
-    runner = make(link, transport).start()
+    runner = shared(link, transport)
     with pytest.raises((ConnectionResetError, ProtocolError)):
-        runner.ask("/fail_late")
-    eventually(lambda: "the application's own" in runner.log())
+        runner.ask("/fail_late", body=body)
+    eventually(lambda: "the application's own" in runner.new_log())
 
 
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
-@pytest.mark.parametrize("body", [b"", b"body"])
-def test_killed_worker_is_seen_by_the_front(make, link, transport, body):
+def test_killed_worker_is_seen_by_the_front(make, link, transport):
     runner = make(link, transport).start()
     with runner.connect() as sock:
-        sock.sendall(ENCODERS[link](Request("/stream/20", body=body)))
-        assert b"first" in sock.recv(4096) + sock.recv(4096) if link == "fastcgi" else sock.recv(4096)
+        sock.sendall(ENCODERS[link](Request("/stream/20")))
+        receive_until(sock, b"first")
         os.kill(runner.workers()[0], signal.SIGKILL)
         with pytest.raises((ConnectionResetError, ProtocolError)):
             runner.answer(sock)
@@ -264,23 +275,25 @@ def test_front_that_leaves_before_its_request_is_complete(runner, data):
     assert runner.new_log() == ""
 
 
-@pytest.mark.parametrize("data", [b":", b"x:", b"-1:", b"1" * 16, b"3:abc," + b"x" * 16, b"24:CONTENT_LENGTH\0-1\0SCGI\01,"])
-def test_scgi_that_is_none(make, data):
-    runner = make("scgi").start()
+@pytest.mark.parametrize("data", [
+    b":", b"x:", b"-1:", b"1" * 16, b"3:abc," + b"x" * 16, b"24:CONTENT_LENGTH\0-1\0SCGI\x001,",
+])
+def test_scgi_that_is_none(shared, data):
+    runner = shared("scgi")
     with runner.connect() as sock:
         sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)
         with pytest.raises((ConnectionResetError, ProtocolError)):
             runner.answer(sock)
     assert runner.ask().status == 200
-    assert "Traceback" not in runner.log()
+    assert "Traceback" not in runner.new_log()
 
 
-def test_scgi_with_an_empty_content_length(make, monkeypatch):
+def test_scgi_with_an_empty_content_length(shared, monkeypatch):
     """flup closes the connection, which a front answers with 502."""
     complete = protocols.cgi_environ
     monkeypatch.setattr(protocols, "cgi_environ", lambda request: {**complete(request), "CONTENT_LENGTH": ""})
-    assert make("scgi").start().ask("/read?input.read()").body == b"b''"
+    assert shared("scgi").ask("/read?input.read()").body == b"b''"
 
 
 def kept(data):
@@ -296,22 +309,22 @@ def test_fastcgi_connection_that_is_kept(make):
         for number in range(3):
             sock.sendall(kept(ENCODERS["fastcgi"](Request(f"/block/{number}"))))
             assert runner.answer(sock).body == b"x" * number
-        with within(0.5):
+        with within(3):
             assert runner.stop() == 0
         assert sock.recv(1) == b""
 
 
-def test_kept_fastcgi_connections_are_fast_over_tcp(make):
+def test_kept_fastcgi_connections_are_fast_over_tcp(shared):
     """Without TCP_NODELAY each request takes 40 ms."""
-    runner = make(transport="tcp").start()
+    runner = shared("fastcgi", "tcp")
     with runner.connect() as sock, within(1):
         for _ in range(50):
             sock.sendall(kept(ENCODERS["fastcgi"](Request("/stream/0"))))
             assert runner.answer(sock).body == b"firstsecond"
 
 
-def test_fastcgi_role_that_is_not_served(make):
-    runner = make().start()
+def test_fastcgi_role_that_is_not_served(shared):
+    runner = shared("fastcgi")
     with runner.connect() as sock:
         data = ENCODERS["fastcgi"](Request())
         sock.sendall(data[:9] + b"\2" + data[10:])
@@ -325,11 +338,11 @@ def test_descriptors_beyond_what_select_knows(make, link):
     assert runner.ask("/count", method="POST", body=bytes(MEGABYTE)).body.startswith(b"1048576 ")
 
 
-@pytest.mark.parametrize("allowed, status", [("", 200), ("192.0.2.7, 127.0.0.1", 200), ("192.0.2.7", None)])
-def test_allowed_fronts(make, link, allowed, status):
+@pytest.mark.parametrize("allowed, is_allowed", [("192.0.2.7, 127.0.0.1", True), ("192.0.2.7", False)])
+def test_allowed_fronts(make, link, allowed, is_allowed):
     runner = make(link, "tcp").start(allowed=allowed)
-    if status:
-        assert runner.ask().status == status
+    if is_allowed:
+        assert runner.ask().status == 200
     else:
         with pytest.raises((ConnectionResetError, BrokenPipeError, ProtocolError)):
             runner.ask()
@@ -348,7 +361,7 @@ def test_as_many_requests_at_once_as_threads(make):
     runner = make().start(processes=2, threads=2)
     start = time.monotonic()
     responses = together(runner, ["/sleep/0.4"] * 8)
-    assert 0.8 <= time.monotonic() - start < 1.2
+    assert 0.8 <= time.monotonic() - start < 1.5
     assert {response.body for response in responses} == {b"%d" % pid for pid in runner.workers()}
 
 
@@ -356,44 +369,46 @@ def test_requests_go_to_the_worker_that_can_serve_them(make):
     """One worker's Python is held up by C code, which does not delay who could be served by the other."""
     runner = make().start(processes=2, threads=4)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        held = pool.submit(runner.ask, "/hold/1")
+        held = pool.submit(runner.ask, "/hold/1.2")
         time.sleep(0.2)
-        with within(0.5):
+        with within(0.8):
             assert {response.status for response in together(runner, ["/block/1"] * 8)} == {200}
         assert held.result().body == b"held"
 
 
 def test_request_that_runs_too_long_ends_its_worker(make, link):
-    runner = make(link).start(processes=2, threads=2, request_timeout=1)
+    runner = make(link).start(processes=2, threads=2, request_timeout=0.7)
     before = set(runner.workers())
-    with within(2), pytest.raises((ConnectionResetError, ProtocolError)):
+    with within(3), pytest.raises((ConnectionResetError, ProtocolError)):
         runner.ask("/hold/15")
     assert {response.status for response in together(runner, ["/sleep/0.2"] * 4)} == {200}
     eventually(lambda: len(before & set(runner.workers())) == 1)
     assert "in see_hold" in runner.log()  # where it hung
-    assert "ended: a request ran longer than 1 s\n" in runner.log()
+    assert "ended: a request ran longer than 0.7 s\n" in runner.log()
 
 
 def test_timer_is_that_of_the_oldest_request(make):
     runner = make().start(threads=2, request_timeout=1)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        first = pool.submit(runner.ask, "/sleep/0.6")
+        first = pool.submit(runner.ask, "/sleep/0.5")
         time.sleep(0.3)
-        second = pool.submit(runner.ask, "/sleep/0.9")
+        second = pool.submit(runner.ask, "/sleep/0.8")
         assert first.result().status == second.result().status == 200
-        time.sleep(0.6)  # no timer runs without a request
+        time.sleep(0.3)  # no timer runs without a request
         third = pool.submit(runner.ask, "/sleep/5")
         time.sleep(0.5)
-        runner.ask("/block/1")
-        with pytest.raises(ProtocolError), within(0.8):
+        assert runner.ask("/block/1").status == 200
+        with pytest.raises(ProtocolError), within(2):
             third.result()
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("link, processes", [("fastcgi", 1), ("scgi", 2)])
 def test_worker_is_replaced_after_max_requests(make, link, processes):
     runner = make(link).start(processes=processes, max_requests=10)
-    seen = [environ_of(response)["pid"] for _ in range(10) for response in together(runner, ["/environ"] * 4)]
-    assert len(set(seen)) > processes
+    pids = set()
+    with within(10):
+        while len(pids) < processes + 2:
+            pids |= {environ_of(response)["pid"] for response in together(runner, ["/environ"] * 4)}
     assert runner.log().replace("atexit\n", "") == ""
 
 
@@ -404,7 +419,7 @@ def test_dead_worker_is_replaced(make):
             runner.ask("/exit")
     assert runner.ask().status == 200
     eventually(lambda: len(runner.workers()) == 2)
-    assert runner.log().count("it exited with status 3\n") == 3
+    eventually(lambda: runner.log().count("it exited with status 3\n") == 3)
 
 
 def test_pause_before_a_worker_that_dies_young_is_replaced_again(make):
@@ -423,8 +438,6 @@ def test_pause_before_a_worker_that_dies_young_is_replaced_again(make):
 
 @pytest.mark.parametrize("application, words", [
     ("missing:application", "No module named 'missing'"),
-    ("app:missing", "has no attribute 'missing'"),
-    ("app:__name__", "cannot be called"),
     ("broken:application", "the application's own words"),
 ])
 def test_application_that_does_not_load(make, tmp_path, application, words):
@@ -455,12 +468,14 @@ def test_start_without_a_socket(python, flup):
     assert "start it through its .socket unit" in result.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("link, number", [
+    ("fastcgi", signal.SIGTERM), ("scgi", signal.SIGTERM), ("scgi", signal.SIGHUP),
+])
 def test_stop_answers_what_was_begun_and_leaves_the_rest(make, link, number):
     runner = make(link).start(processes=2, threads=1)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        begun = [pool.submit(runner.ask, "/sleep/0.6") for _ in range(2)]
-        time.sleep(0.3)
+        begun = [pool.submit(runner.ask, "/sleep/0.5") for _ in range(2)]
+        time.sleep(0.2)
         queued = [pool.submit(runner.ask, "/sleep/0") for _ in range(3)]
         time.sleep(0.1)
         runner.process.send_signal(number)
@@ -473,11 +488,11 @@ def test_stop_answers_what_was_begun_and_leaves_the_rest(make, link, number):
     assert runner.log() == "atexit\n" * 2
 
 
-def test_stop_with_a_silent_connection(make, link):
-    runner = make(link).start()
+def test_stop_with_a_silent_connection(make):
+    runner = make().start()
     with runner.connect():
         time.sleep(0.1)
-        with within(2):
+        with within(4):
             assert runner.stop() == 0
 
 
@@ -500,13 +515,12 @@ def test_stop_with_threads_of_the_application_that_do_not_end(make):
 
 def test_workers_end_with_their_master(make):
     runner = make().start(processes=2)
-    workers = runner.workers()
     with runner.connect() as sock:
         sock.sendall(ENCODERS["fastcgi"](Request("/sleep/0.5")))
         time.sleep(0.2)
         runner.process.kill()
         assert runner.answer(sock).status == 200
-    eventually(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers))
+    eventually(lambda: runner.log() == "atexit\n" * 2)
 
 
 def test_restarts_lose_no_request(make, link):
@@ -525,7 +539,7 @@ def test_restarts_lose_no_request(make, link):
     threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for _ in range(4):
+    for _ in range(2):
         time.sleep(0.2)
         assert runner.stop() == 0
         assert runner.notification() == "STOPPING=1"

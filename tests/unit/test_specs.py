@@ -16,7 +16,16 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.filter.core import FilterModule as CoreFilters
 from ansible_collections.pyweb.stack.plugins.module_utils import plan as planning
 from ansible_collections.pyweb.stack.plugins.module_utils.environment_file import environment_file
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import APP_KEYS, BACK_KEYS, BACKS, FRONT_KEYS, FRONTS, combinations, plan, vhosts
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
+    APP_KEYS,
+    BACK_KEYS,
+    BACKS,
+    FRONT_KEYS,
+    FRONTS,
+    combinations,
+    plan,
+    vhosts,
+)
 from ansible_collections.pyweb.stack.plugins.module_utils.site import SOURCES, STATIC_KEYS
 
 ROLES = Path(__file__).parents[2] / "roles"
@@ -29,6 +38,7 @@ def load(path):
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
+@functools.cache
 def options_of(role):
     return load(ROLES / role / "meta" / "argument_specs.yml")["argument_specs"]["main"]["options"]
 
@@ -78,7 +88,7 @@ def test_roles_are_the_app_and_one_for_each_server_of_the_plan():
 def test_specs_equal_defaults(role):
     defaults = load(ROLES / role / "defaults" / "main.yml")
     assert defaults.pop(f"{role}_sites") == f"{{{{ pyweb_plan.{role}_sites | default([]) }}}}"
-    options = options_of(role)
+    options = dict(options_of(role))
     assert options.pop(f"{role}_sites")["default"] == []
     assert {name: option["default"] for name, option in options.items()} == defaults
     assert all(name.startswith(f"{role}_") for name in options)
@@ -176,7 +186,11 @@ def renderer(role):
 def test_what_is_required_is_enough_for_every_template(role):
     defaults = {name: option["default"] for name, option in options_of(role).items()}
     options = sites_options(role)
-    (files,) = [task["pyweb.stack.apply"]["files"] for task in load(ROLES / role / "tasks" / "main.yml") if "pyweb.stack.apply" in task]
+    (files,) = [
+        task["pyweb.stack.apply"]["files"]
+        for task in load(ROLES / role / "tasks" / "main.yml")
+        if "pyweb.stack.apply" in task
+    ]
     templates = [(file["template"], "each" in file) for file in files if "template" in file]
     environment = renderer(role)
     for planned in plans():

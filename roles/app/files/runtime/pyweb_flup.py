@@ -165,7 +165,8 @@ class Response:
         self._wire = wire
         self._send = send
         self._head: bytes | None = None
-        self._sized = environ.get("REQUEST_METHOD") == "HEAD"  # it has its Content-Length, or must be given none
+        self._is_to_head = environ.get("REQUEST_METHOD") == "HEAD"
+        self._takes_length = True  # it has no Content-Length and may have one
 
     def run(self, application, environ: dict) -> None:
         result = application(environ, self.start)
@@ -196,13 +197,16 @@ class Response:
                 exc_info = None  # it refers to this frame
         elif self._head is not None:
             raise RuntimeError("the application has called start_response() twice")
-        lines = [f"Status: {status}\r\n", *(f"{name}: {value}\r\n" for name, value in headers)]
-        head = "".join(lines)
-        if head.count("\n") != len(lines) or head.count("\r") != len(lines):
+        lines = ["Status: " + status, *[name + ": " + value for name, value in headers], ""]
+        head = "\r\n".join(lines)
+        if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
             raise ValueError("the status or a header holds a line break")
         self._head = head.encode("latin-1")
-        if status.startswith(("1", "204", "304")) or "content-length" in [name.lower() for name, value in headers]:
-            self._sized = True
+        self._takes_length = not (
+            self._is_to_head
+            or status.startswith(("1", "204", "304"))
+            or "content-length" in [name.lower() for name, value in headers]
+        )
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -216,7 +220,7 @@ class Response:
             return
         if self._head is None:
             raise RuntimeError("the application has not called start_response()")
-        size = b"" if self._sized or length is None else b"Content-Length: %d\r\n" % length
+        size = b"Content-Length: %d\r\n" % length if self._takes_length and length is not None else b""
         head = b"%b%b\r\n" % (self._head, size)
         if len(data) < BUFFER:
             self._send(b"".join((head, data)))
@@ -227,7 +231,7 @@ class Response:
 
 
 class Gateway:
-    """What flup's two servers are to a request here: the environ completed, the application called."""
+    """What flup's two servers have in common here: the environ is completed, the application called."""
 
     def __init__(self, wsgi, worker: Worker, settings: Settings) -> None:
         super().__init__(wsgi.application)
@@ -480,7 +484,10 @@ class SCGIConnection(scgi_base.Connection):
         while b":" not in start:
             if len(start) == 16:  # which is shorter than any request
                 raise scgi_base.ProtocolError("invalid netstring length")
-            start += self._take(1, 16 - len(start))
+            piece = self.wire.guard(self.wire.sock.recv, 16 - len(start))
+            if not piece:
+                raise EOFError
+            start += piece
         digits, _, block = start.partition(b":")
         if not digits.isdigit() or int(digits) < len(block):
             raise scgi_base.ProtocolError("invalid netstring length")
@@ -489,13 +496,9 @@ class SCGIConnection(scgi_base.Connection):
             raise scgi_base.ProtocolError("invalid headers")
         return dict(zip(parts[0:-1:2], parts[1::2]))
 
-    def _take(self, at_least: int, at_most: int | None = None) -> bytes:
-        if at_most is None:
-            data, size = self.wire.guard(scgi_base.recvall, self.wire.sock, at_least)
-        else:
-            data = self.wire.guard(self.wire.sock.recv, at_most)
-            size = len(data)
-        if size < at_least:
+    def _take(self, size: int) -> bytes:
+        data, received = self.wire.guard(scgi_base.recvall, self.wire.sock, size)
+        if received < size:
             raise EOFError
         return data
 
@@ -540,10 +543,10 @@ class Worker:
         for number in STOP_SIGNALS:
             signal.signal(number, lambda *_: self.stop())
         threads = [threading.Thread(target=self._serve) for _ in range(self._settings.threads)]
+        self._tell(READY)  # first: a request that kills the worker at once must not look like a failure to start
         try:
             for thread in threads:
                 thread.start()
-            self._tell(READY)
             orders = select.poll()
             orders.register(self._channel, select.POLLIN)
             orders.register(self._stopped, select.POLLIN)
@@ -689,7 +692,7 @@ class Master:
         self._running = False  # all first workers have come to serve
         self._stopping = False
         self._status = 0
-        self._young_deaths = 0  # in a row
+        self._pause = 0.0  # before the last replacement
         self._next_birth = 0.0
 
     def run(self) -> int:
@@ -729,14 +732,17 @@ class Master:
     def _fork(self, number: int) -> None:
         channel, theirs = socket.socketpair()
         channel.setblocking(False)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # a signal to the child must not meet these handlers
         pid = os.fork()
         if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             theirs.close()
             self._children[number] = Child(pid, channel)
             return
         signal.set_wakeup_fd(-1)
         for name in (*STOP_SIGNALS, signal.SIGCHLD):
             signal.signal(name, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         channel.close()
         for child in self._children.values():
             child.channel.close()
@@ -793,7 +799,7 @@ class Master:
             if DONE in child.heard:
                 return f"it did not exit within {EXIT} s of its last request"
             return f"a request ran longer than {self._settings.request_timeout:g} s"
-        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"it exited with status {code}"
+        return f"killed by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"it exited with status {code}"
 
     def _recover(self, child: Child) -> None:
         """After a death that was not asked for: a new one, but not in a tight loop, and not where none can start."""
@@ -802,10 +808,10 @@ class Master:
             self._stopping = True
             self._status = 1
         elif time.monotonic() - child.born < YOUNG:
-            self._next_birth = time.monotonic() + min(0.1 * 2 ** self._young_deaths, LONGEST_PAUSE)
-            self._young_deaths += 1
+            self._pause = min(max(2 * self._pause, 0.1), LONGEST_PAUSE)
+            self._next_birth = time.monotonic() + self._pause
         else:
-            self._young_deaths = 0
+            self._pause = 0.0
 
 
 # The process
@@ -835,7 +841,10 @@ def notifier(address: str | None):
     def notify(state: str) -> None:
         if address:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-                sock.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+                try:
+                    sock.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+                except OSError as error:
+                    log(f"cannot tell systemd {state}: {error}")
 
     return notify
 

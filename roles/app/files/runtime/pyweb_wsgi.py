@@ -17,6 +17,7 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Callable, Iterable, Iterator
 
 # What a client may have made up: a framework that believes one of these would be told a wrong address, scheme or
 # host, or a wrong proxy for its own requests (HTTP_PROXY). What is true of them is in REMOTE_ADDR, wsgi.url_scheme,
@@ -49,7 +50,7 @@ class BadRequest(Exception):
     """A request that no front of ours has sent on as it is; the text says why."""
 
 
-def load(name):
+def load(name: str) -> Callable:
     """The object that "package.module:attribute.attribute" names."""
     module, colon, path = name.partition(":")
     found = functools.reduce(getattr, path.split("."), importlib.import_module(module))
@@ -58,14 +59,14 @@ def load(name):
     return found
 
 
-def repairs(link, mount):
+def repairs(link: str, mount: str) -> tuple[Callable[[dict], None], ...]:
     """The functions that mend the environ of a link, in their order."""
     if link == "http":
         return believe_forwarded, functools.partial(split_mount, mount), drop_untrusted
     return believe_variables, drop_untrusted
 
 
-def believe_forwarded(environ):
+def believe_forwarded(environ: dict) -> None:
     """Take address and scheme of the client from the two headers that the front sets over http.
 
     More than one value means that a client's own header came through under another spelling: which of them is the
@@ -91,13 +92,13 @@ def believe_forwarded(environ):
         environ["SERVER_PORT"] = port
 
 
-def believe_variables(environ):
+def believe_variables(environ: dict) -> None:
     """Take the scheme from the front's own variables: uWSGI believes a client's X-Forwarded-Proto over every link."""
     secure = environ.get("HTTPS", "").lower() in ("on", "1") or environ.get("REQUEST_SCHEME") == "https"
     set_scheme(environ, "https" if secure else "http")
 
 
-def set_scheme(environ, scheme):
+def set_scheme(environ: dict, scheme: str) -> None:
     environ["wsgi.url_scheme"] = environ["REQUEST_SCHEME"] = scheme
     if scheme == "https":
         environ["HTTPS"] = "on"
@@ -105,7 +106,7 @@ def set_scheme(environ, scheme):
         environ.pop("HTTPS", None)
 
 
-def split_mount(mount, environ):
+def split_mount(mount: str, environ: dict) -> None:
     """Move the mount from PATH_INFO to SCRIPT_NAME, unless the back has done so."""
     path = environ.get("PATH_INFO", "")
     if mount and not environ.get("SCRIPT_NAME") and (path == mount or path.startswith(mount + "/")):
@@ -113,21 +114,21 @@ def split_mount(mount, environ):
         environ["PATH_INFO"] = path[len(mount):]
 
 
-def drop_untrusted(environ):
+def drop_untrusted(environ: dict) -> None:
     for name in UNTRUSTED:
         if name in environ:
             del environ[name]
 
 
-def wrap(application, repair):
+def wrap(application: Callable, repair: Iterable[Callable[[dict], None]]) -> Callable:
     """The application behind the repairs, with one answer to its failures."""
 
-    def wrapped(environ, start_response):
+    def wrapped(environ: dict, start_response: Callable) -> Iterable[bytes]:
         try:
             for mend in repair:
                 mend(environ)
         except BadRequest as error:
-            environ["wsgi.errors"].write(f"Bad request: {error}\n")
+            log(environ, f"Bad request: {error}\n")
             return [answer("400 Bad Request", start_response)]
         try:
             result = application(environ, start_response)
@@ -140,7 +141,7 @@ def wrap(application, repair):
     return wrapped
 
 
-def runs_no_code(environ, result):
+def runs_no_code(environ: dict, result: object) -> bool:
     """Whether reading the result runs none of the application's code, or it is a file that the server sends itself.
 
     Such a result goes to the server as it is: uWSGI recognizes a file by its identity.
@@ -150,19 +151,21 @@ def runs_no_code(environ, result):
 
 
 class Guarded:
-    """An application's iterable, for as long as it can still fail into a 500."""
+    """An application's iterable, whose failure before the first byte is a 500."""
 
-    def __init__(self, result, environ, start_response):
+    __slots__ = ("_begun", "_environ", "_iterator", "_result", "_start_response")
+
+    def __init__(self, result: Iterable[bytes], environ: dict, start_response: Callable) -> None:
         self._result = result
         self._iterator = iter(result)
         self._environ = environ
         self._start_response = start_response
         self._begun = False
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[bytes]:
         return self
 
-    def __next__(self):
+    def __next__(self) -> bytes:
         try:
             data = next(self._iterator)
         except StopIteration:
@@ -176,22 +179,33 @@ class Guarded:
             self._begun = True
         return data
 
-    def close(self):
+    def close(self) -> None:
         close = getattr(self._result, "close", None)
         if close is not None:
             close()
 
 
-def server_error(environ, start_response):
+def server_error(environ: dict, start_response: Callable) -> bytes:
     """Begin the answer to the exception at hand and return its body; raises it again where another has begun."""
     body = answer("500 Internal Server Error", start_response, sys.exc_info())
-    traceback.print_exc(file=environ["wsgi.errors"])
+    log(environ, traceback.format_exc())
     return body
 
 
-def answer(status, start_response, exc_info=None):
+def log(environ: dict, text: str) -> None:
+    errors = environ["wsgi.errors"]
+    errors.write(text)
+    errors.flush()  # uWSGI would keep it until there is more
+
+
+def answer(status: str, start_response: Callable, exc_info: tuple | None = None) -> bytes:
     body = status[4:].encode()
-    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))], exc_info)
+    try:
+        start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))], exc_info)
+    except SystemError as error:
+        # uWSGI takes the new status and headers, and leaves the exception set, which Python then finds fault with.
+        if not exc_info or error.__cause__ is not exc_info[1]:
+            raise
     return body
 
 

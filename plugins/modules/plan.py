@@ -1,0 +1,80 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+module: plan
+version_added: 0.1.0
+short_description: Settle what each site is served by, or name every fault of the inventory
+description:
+  - Turns front, back, link, transport and sites of an inventory into finished sites - defaults, endpoints, releases and units - and hands each role its part.
+  - Runs on the controller alone and asks the host nothing, so that wrong input is refused before any host is changed.
+  - All faults of all sites are reported together, each with the site, the variable, what was given and what is possible.
+options:
+  front:
+    description: Front-end web server of the host.
+    type: str
+    default: nginx
+  back:
+    description: What runs the Python of sites that name no back of their own.
+    type: str
+    default: uwsgi
+  link:
+    description: Protocol from front to back of sites that name none of their own. The default is the best for the pair.
+    type: str
+  transport:
+    description: What the links of sites that name none of their own run over.
+    type: str
+    choices: [unix, tcp]
+    default: unix
+  sites:
+    description: The sites; the README lists their keys. Without any there is one sample site, the catch-all, whose page shows the stack that serves it.
+    type: list
+    elements: dict
+attributes:
+  action:
+    support: full
+    description: Runs on the controller.
+  check_mode:
+    support: full
+    description: Changes nothing in any mode.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+  idempotent:
+    support: full
+    description: The same input is the same plan.
+seealso:
+  - module: pyweb.stack.apply
+author: The pyweb.stack founders (@pyweb)
+"""
+
+EXAMPLES = """
+- name: Plan
+  pyweb.stack.plan:
+    front: lighttpd
+    back: flup
+    sites:
+      - name: shop
+        server_names: [shop.example.org]
+        application: shop.wsgi:application
+        source: {path: ../shop}
+  register: pyweb_planned
+"""
+
+RETURN = """
+plan:
+  description:
+    - C(front) and C(backs), whose roles have to run; for each role its sites, named as its variable, such as C(front_nginx_sites);
+      and C(back_targets) and C(front_targets) for M(pyweb.stack.probe).
+  type: dict
+  returned: success
+faults:
+  description: Every fault of the inventory.
+  type: list
+  elements: str
+  returned: failure
+"""

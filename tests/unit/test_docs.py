@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The documents say what the data says."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import combinations, links_between, plan
+from ansible_collections.pyweb.stack.plugins.module_utils.site import SITE_KEYS, STATIC_KEYS
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def docs():
+    spec = importlib.util.spec_from_file_location("pyweb_docs", ROOT / "tools" / "docs.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def rows(name):
+    """The cells of a generated table, without its head."""
+    part = README.split(f"<!-- generated: {name} -->\n")[1].split("<!-- end of generated -->")[0]
+    head, _line, *lines = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in part.splitlines()]
+    return head, lines
+
+
+def test_combinations_in_the_readme():
+    (_front, _back, *links), lines = rows("combinations")
+    told = {(front, back, link): cell for front, back, *cells in lines for link, cell in zip(links, cells)}
+    assert sorted(key for key, cell in told.items() if cell) == sorted(combinations())
+    defaults = [key for key, cell in told.items() if cell == "default"]
+    assert defaults == [(front, back, links_between(front, back)[0]) for front, back, *_cells in lines]
+
+
+def test_keys_of_a_site_in_the_readme():
+    names = [line[0] for line in rows("site")[1]]
+    assert sorted(names) == sorted([*SITE_KEYS, *(f"static[].{name}" for name in STATIC_KEYS)])
+
+
+def test_example_inventory_in_the_readme_is_planned():
+    inventory = yaml.safe_load(re.search(r"```yaml\n(all:.*?)```", README, re.S)[1])
+    planned = plan(inventory["all"]["vars"])
+    assert planned["backs"] == ["uwsgi", "flup"]
+
+
+def test_links_in_the_readme_lead_somewhere():
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
+def test_everything_generated_is_up_to_date(docs, capsys):
+    assert docs.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_check_shows_what_is_not_up_to_date_and_writes_nothing(docs, capsys, monkeypatch, tmp_path):
+    stale = tmp_path / "README.md"
+    stale.write_text("old\n")
+    monkeypatch.setattr(docs, "ROOT", tmp_path)
+    monkeypatch.setattr(docs, "documents", lambda: {stale: "new\n"})
+    assert docs.main(["--check"]) == 1
+    assert "-old\n+new\n" in capsys.readouterr().out
+    assert stale.read_text() == "old\n"
+    assert docs.main([]) == 0
+    assert stale.read_text() == "new\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "<!-- generated: a -->\n", "<!-- generated: a -->\n<!-- generated: a -->\n<!-- end of generated -->"]
+)
+def test_markers_have_to_be_there_once(docs, text):
+    with pytest.raises(SystemExit, match="README.md"):
+        docs.fill(text, {"a": "part\n"})
+
+
+def test_cells_keep_their_bars(docs):
+    assert docs.table(["A"], [["x|y"]]) == "| A |\n| --- |\n| x\\|y |\n"

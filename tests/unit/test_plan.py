@@ -1,0 +1,619 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan: what it refuses and in which words, what it settles, and that nothing unsafe gets through."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import pytest
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
+    APP_KEYS,
+    BACK_KEYS,
+    BACKS,
+    FRONT_KEYS,
+    FRONTS,
+    PORTS,
+    TRANSPORTS,
+    PlanError,
+    combinations,
+    links_between,
+    plan,
+    unknown_variables,
+    vhosts,
+)
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+
+def a_site(name="shop", **values):
+    return {
+        "name": name,
+        "application": "shop.wsgi:application",
+        "source": {"path": "/src"},
+        "server_names": [f"{name}.example.org"],
+        **values,
+    }
+
+
+def faults_of(values):
+    with pytest.raises(PlanError) as caught:
+        plan(values)
+    return caught.value.faults
+
+
+def one(values, part="front_nginx_sites", **others):
+    """The only site of a plan, as one role is told of it."""
+    (site,) = plan(values, **others)[part]
+    return site
+
+
+# The faults.
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"front": "ngnix"}, ["front: 'ngnix' is unknown; possible: nginx, lighttpd; did you mean 'nginx'?"]),
+        ({"front": ["nginx"]}, ["front: ['nginx'] is unknown; possible: nginx, lighttpd"]),
+        ({"front": "iis", "sites": [a_site()]}, ["front: 'iis' is unknown; possible: nginx, lighttpd"]),
+        ({"back": "uwsig"}, ["back: 'uwsig' is unknown; possible: uwsgi, flup; did you mean 'uwsgi'?"]),
+        (
+            {"back": "uwsig", "sites": [a_site(back="flup")]},
+            ["back: 'uwsig' is unknown; possible: uwsgi, flup; did you mean 'uwsgi'?"],
+        ),
+        ({"transport": "udp"}, ["transport: 'udp' is unknown; possible: unix, tcp"]),
+        (
+            {"back": "flup", "link": "uwsgi"},
+            ["link: 'uwsgi' does not join front nginx and back flup; they can use: scgi, fastcgi"],
+        ),
+        (
+            {"back": "flup", "link": "uwsgi", "sites": []},
+            ["link: 'uwsgi' does not join front nginx and back flup; they can use: scgi, fastcgi"],
+        ),
+        (
+            {"link": ["uwsgi"]},
+            ["link: ['uwsgi'] does not join front nginx and back uwsgi; they can use: uwsgi, http, fastcgi, scgi"],
+        ),
+        ({"sites": "shop"}, ["sites: expected a list of sites, got str; write each site as an item: - name: ..."]),
+        ({"sites": a_site()}, ["sites: expected a list of sites, got dict; write each site as an item: - name: ..."]),
+        ({"sites": [a_site(back="gunicorn")]}, ["sites[shop].back: 'gunicorn' is unknown; possible: uwsgi, flup"]),
+        ({"sites": [a_site(transport="ip")]}, ["sites[shop].transport: 'ip' is unknown; possible: unix, tcp"]),
+        (
+            {"front": "lighttpd", "sites": [a_site(back="flup", link="http")]},
+            ["sites[shop].link: 'http' does not join front lighttpd and back flup; they can use: scgi, fastcgi"],
+        ),
+        (
+            {"sites": [a_site(), a_site(server_names=["other.example.org"])]},
+            ["sites[shop].name: 'shop' is the name of more than one site; give each a name of its own"],
+        ),
+        (
+            {
+                "sites": [
+                    a_site(server_names=["x.org", "y.org"], mount="/a"),
+                    a_site("blog", server_names=["Y.org"], mount="/a"),
+                ]
+            },
+            [
+                "sites[blog].server_names: 'y.org' at mount '/a' belongs to site 'shop' already; change the server name or the mount of one"
+            ],
+        ),
+        (
+            {"sites": [a_site(server_names=[]), a_site("blog", server_names=[])]},
+            [
+                "sites[blog].server_names: (none: the catch-all) at mount '/' belongs to site 'shop' already; change the server name or the mount of one"
+            ],
+        ),
+        (
+            {"sites": [a_site(), a_site()]},
+            [
+                "sites[shop].name: 'shop' is the name of more than one site; give each a name of its own",
+                "sites[shop].server_names: 'shop.example.org' at mount '/' belongs to site 'shop' already; change the server name or the mount of one",
+            ],
+        ),
+        (
+            {
+                "sites": [
+                    a_site("blog", mount="/b", server_names=[]),
+                    a_site(server_names=[], static=[{"url": "/b/s/", "path": "s"}]),
+                ]
+            },
+            ["sites[shop].static: '/b/s/' is below the mount of site 'blog', '/b'; choose another URL"],
+        ),
+    ],
+)
+def test_refused(values, expected):
+    assert faults_of(values) == expected
+
+
+def test_all_faults_come_in_one_message():
+    values = {
+        "front": "nginxx",
+        "transport": "udp",
+        "sites": [
+            a_site("one", mount="one"),
+            a_site("two", application="two", source={"path": "a", "package": "b"}),
+            a_site("three", server_names="three.org", proceses=2),
+            "four",
+        ],
+    }
+    with pytest.raises(PlanError) as caught:
+        plan(values)
+    wheres = [line.split(": ")[0] for line in caught.value.faults]
+    assert wheres == [
+        "front", "transport", "sites[one].mount", "sites[two].application", "sites[two].source",
+        "sites[three].proceses", "sites[three].server_names", "sites[3]",
+    ]  # fmt: skip
+    assert str(caught.value) == "\n".join(caught.value.faults)
+
+
+def test_what_is_wrong_already_is_no_clash():
+    """Without its server names a site would be the catch-all."""
+    assert len(faults_of({"sites": [a_site("a", server_names="a.org"), a_site("b", server_names="b.org")]})) == 2
+    assert (
+        len(faults_of({"sites": [a_site("a", mount="a", server_names=[]), a_site("b", mount="b", server_names=[])]}))
+        == 2
+    )
+
+
+@pytest.mark.parametrize(
+    "sites",
+    [
+        [a_site("a", server_names=["x.org"], mount="/a"), a_site("b", server_names=["x.org"], mount="/b")],
+        [a_site("a", server_names=["x.org"]), a_site("b", server_names=["x.org"], mount="/b")],
+        [a_site("a", server_names=["x.org"]), a_site("b", server_names=["*.org"])],
+        [a_site("a", server_names=["x.org"]), a_site("b", server_names=[])],
+        [
+            a_site("a", server_names=["x.org"], static=[{"url": "/bb/", "path": "s"}]),
+            a_site("b", server_names=["x.org"], mount="/b"),
+        ],
+        [
+            a_site("a", server_names=["x.org"], static=[{"url": "/b/", "path": "s"}]),
+            a_site("b", server_names=["y.org"], mount="/b"),
+        ],
+        [
+            a_site("a", server_names=["x.org"], mount="/b", static=[{"url": "/s/", "path": "s"}]),
+            a_site("b", server_names=["x.org"]),
+        ],
+    ],
+)
+def test_no_clash(sites):
+    assert len(plan({"sites": sites})["front_nginx_sites"]) == 2
+
+
+def test_unknown_variables():
+    options = {"front_nginx": {"front_nginx_sites", "front_nginx_worker_processes"}, "back_uwsgi": {"back_uwsgi_sites"}}
+    names = ["front", "front_nginx_sites", "front_nginx_worker_proceses", "front_nginxx", "back_uwsgi_x", "other"]
+    assert unknown_variables(names, options) == [
+        "back_uwsgi_x: the role back_uwsgi has no such variable; did you mean 'back_uwsgi_sites'?",
+        "front_nginx_worker_proceses: the role front_nginx has no such variable; did you mean 'front_nginx_worker_processes'?",
+    ]
+
+
+# What is settled.
+
+
+def test_combinations_are_those_of_the_design():
+    flup, uwsgi = ["scgi", "fastcgi"], ["uwsgi", "http", "fastcgi", "scgi"]
+    expected = [
+        (front, back, link)
+        for front in ("nginx", "lighttpd")
+        for back, links in (("uwsgi", uwsgi), ("flup", flup))
+        for link in links
+    ]
+    assert combinations() == expected
+    assert len(expected) == 12
+
+
+@pytest.mark.parametrize(("front", "back", "link"), combinations())
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_every_combination_is_planned(front, back, link, transport):
+    planned = plan({"front": front, "back": back, "link": link, "transport": transport, "sites": [a_site()]})
+    assert planned["front"] == front
+    assert planned["backs"] == [back]
+    assert set(planned) == {
+        "front",
+        "backs",
+        "app_sites",
+        f"back_{back}_sites",
+        f"front_{front}_sites",
+        "back_targets",
+        "front_targets",
+    }
+    (application,), (behind,), (before,) = (
+        planned["app_sites"],
+        planned[f"back_{back}_sites"],
+        planned[f"front_{front}_sites"],
+    )
+    assert (tuple(application), tuple(behind), tuple(before)) == (APP_KEYS, BACK_KEYS, FRONT_KEYS)
+    assert behind["unit"] == before["unit"] == f"pyweb-shop-{back}-{link}-{transport}"
+    assert behind["endpoint"] == before["endpoint"]
+    assert behind["release"] == application["release"]
+    assert behind["runtime"] == {
+        "PYWEB_SITE": "shop", "PYWEB_ENDPOINT": behind["endpoint"]["address"], "PYWEB_BACK": back, "PYWEB_LINK": link,
+        "PYWEB_TRANSPORT": transport, "PYWEB_SCRIPT_NAME": "", "PYWEB_APPLICATION": "shop.wsgi:application", "PYWEB_PROCESSES": "2",
+        "PYWEB_THREADS": "4", "PYWEB_REQUEST_TIMEOUT": "60", "PYWEB_MAX_REQUESTS": "0",
+    }  # fmt: skip
+    (behind_target,), (before_target,) = planned["back_targets"], planned["front_targets"]
+    assert behind_target["link"] == link
+    assert before_target["link"] == "http"
+    assert behind_target["host"] == before_target["host"] == "shop.example.org"
+
+
+@pytest.mark.parametrize(
+    ("host", "site", "expected"),
+    [
+        ({}, {}, ("nginx", "uwsgi", "uwsgi", "unix")),
+        (dict.fromkeys(("front", "back", "link", "transport")), {}, ("nginx", "uwsgi", "uwsgi", "unix")),
+        ({"back": "flup"}, {}, ("nginx", "flup", "scgi", "unix")),
+        ({"front": "lighttpd", "transport": "tcp"}, {}, ("lighttpd", "uwsgi", "uwsgi", "tcp")),
+        ({"link": "http"}, {}, ("nginx", "uwsgi", "http", "unix")),
+        ({"link": "http"}, {"link": "scgi"}, ("nginx", "uwsgi", "scgi", "unix")),
+        ({"link": "http"}, {"back": "uwsgi"}, ("nginx", "uwsgi", "http", "unix")),
+        ({"link": "http"}, {"back": "flup"}, ("nginx", "flup", "scgi", "unix")),
+        ({"transport": "tcp"}, {"transport": "unix"}, ("nginx", "uwsgi", "uwsgi", "unix")),
+    ],
+)
+def test_defaults_of_the_host_and_of_the_pair(host, site, expected):
+    planned = plan({**host, "sites": [a_site(**site)]})
+    (settled,) = planned[f"front_{planned['front']}_sites"]
+    assert (planned["front"], settled["back"], settled["link"], settled["endpoint"]["transport"]) == expected
+
+
+@pytest.mark.parametrize("sites", [None, []])
+@pytest.mark.parametrize("front", FRONTS)
+def test_without_sites_there_is_the_sample(sites, front):
+    planned = plan({"front": front, "sites": sites}, sample_source="/the/sample")
+    (application,), (before,) = planned["app_sites"], planned[f"front_{front}_sites"]
+    assert (application["name"], application["source"], application["environment"]) == (
+        "sample",
+        {"path": "/the/sample"},
+        {"PYWEB_FRONT": front},
+    )
+    assert (before["server_names"], before["mount"]) == ([], "/")
+    assert planned["front_targets"][0]["host"] == "localhost"
+
+
+def test_mount_static_and_extra_are_finished():
+    static = [{"url": "/static/", "path": "static/", "max_age": 60}, {"url": "/media/", "path": "/srv/media"}]
+    site = one({"sites": [a_site(mount="/shop", static=static, extra={"nginx": "n;", "lighttpd": "l"})]})
+    assert (site["mount"], site["script_name"], site["extra"]) == ("/shop", "/shop", "n;")
+    assert site["static"] == [
+        {"url": "/shop/static/", "path": "/srv/www/shop/current/static/", "max_age": 60},
+        {"url": "/shop/media/", "path": "/srv/media", "max_age": None},
+    ]
+    root = one({"sites": [a_site(static=static)]})
+    assert (root["mount"], root["script_name"], root["extra"]) == ("/", "", "")
+    assert root["static"][0]["url"] == "/static/"
+
+
+def test_several_backs():
+    planned = plan({"sites": [a_site("a"), a_site("b", back="flup"), a_site("c")]})
+    assert planned["backs"] == ["uwsgi", "flup"]
+    assert [site["name"] for site in planned["back_uwsgi_sites"]] == ["a", "c"]
+    assert [site["name"] for site in planned["back_flup_sites"]] == ["b"]
+    assert [site["back_requirements"] for site in planned["app_sites"]] == [[], ["flup==1.0.3"], []]
+    assert [site["needs_system_python"] for site in planned["app_sites"]] == [True, False, True]
+
+
+def test_wildcard_is_probed_by_a_name_it_covers():
+    assert plan({"sites": [a_site(server_names=["*.x.org"])]})["front_targets"][0]["host"] == "www.x.org"
+
+
+def test_input_is_left_as_it_was():
+    values = {"sites": [a_site(static=[{"url": "/static/", "path": "static/"}], extra={"nginx": ""})]}
+    before = copy.deepcopy(values)
+    assert plan(values) == plan(values)
+    assert values == before
+
+
+# Endpoints.
+
+
+def ports(names, **values):
+    planned = plan({"transport": "tcp", "sites": [a_site(name, **values) for name in names]})
+    return {site["name"]: site["endpoint"]["port"] for site in planned["front_nginx_sites"]}
+
+
+def test_unix_endpoint():
+    path = "/run/pyweb/shop/uwsgi-uwsgi.sock"
+    assert one({"sites": [a_site()]})["endpoint"] == {"transport": "unix", "path": path, "address": path}
+
+
+def test_longest_socket_path_fits():
+    site = one({"back": "flup", "link": "fastcgi", "sites": [a_site("s" * 31)]})
+    assert len(site["endpoint"]["path"]) < 108  # unix(7)
+
+
+def test_tcp_endpoint():
+    endpoint = one({"transport": "tcp", "sites": [a_site()]})["endpoint"]
+    assert endpoint == {
+        "transport": "tcp",
+        "host": "127.0.0.1",
+        "port": endpoint["port"],
+        "address": f"127.0.0.1:{endpoint['port']}",
+    }
+    assert endpoint["port"] in PORTS
+
+
+def test_ports_of_many_sites():
+    names = [f"site-{number}" for number in range(500)]
+    found = ports(names)
+    assert len(set(found.values())) == 500
+    assert set(found.values()) <= set(PORTS)
+    assert ports(reversed(names)) == found, "the order of the inventory does not matter"
+    fewer = ports(names[:-1])
+    assert (
+        sum(found[name] != port for name, port in fewer.items()) <= 1
+    ), "a site more moves at most the one whose port it takes"
+
+
+def test_another_link_or_back_listens_elsewhere():
+    """So that the new endpoint can be started beside the old one."""
+    assert ports(["shop"]) != ports(["shop"], link="http") != ports(["shop"], back="flup")
+
+
+# Releases.
+
+
+def release(source=None, runtime="r", host=None, **values):
+    given_source = {"digest": "d", "requirements_txt": False, **(source or {})}
+    return one(
+        {**(host or {}), "sites": [a_site(**values)]}, "app_sites", sources={"shop": given_source}, runtime=runtime
+    )["release"]
+
+
+def test_release_has_a_place_of_its_own():
+    found = release()
+    assert re.fullmatch(r"[0-9a-f]{12}", found["id"])
+    assert found["path"] == f"/srv/www/shop/releases/{found['id']}"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {},
+        {"source": {"digest": "d"}},
+        {"values": {"source": {"path": "/elsewhere/on/another/controller"}}},
+        {
+            "values": {
+                "environment": {"A": "b"},
+                "secrets": {"C": "d"},
+                "processes": 9,
+                "mount": "/x",
+                "server_names": ["other.org"],
+            }
+        },
+        {"values": {"link": "http", "transport": "tcp"}},
+        {"host": {"front": "nginx"}},
+    ],
+)
+def test_same_input_is_the_same_release(same):
+    values = same.pop("values", {})
+    source = same.pop("source", None)
+    if "source" in values:
+        site = one({"sites": [a_site(**values)]}, "app_sites", sources={"shop": {"digest": "d"}}, runtime="r")
+        assert site["release"] == release()
+    else:
+        assert release(source, **same, **values) == release()
+
+
+def test_every_input_changes_the_release():
+    package = one({"sites": [a_site(source={"package": "shop==1"})]}, "app_sites", runtime="r")["release"]
+    another = one({"sites": [a_site(source={"package": "shop==2"})]}, "app_sites", runtime="r")["release"]
+    found = [
+        package,
+        another,
+        release(),
+        release({"digest": "e"}),
+        release({"requirements_txt": True}),
+        release(requirements=["Django==5.2"]),
+        release(requirements=["Django==5.3"]),
+        release(requirements="other.txt"),
+        release(python="python3.13"),
+        release(runtime="s"),
+        release(back="flup"),
+    ]
+    assert len({item["id"] for item in found}) == len(found)
+
+
+def test_requirements_txt_is_found():
+    assert (
+        one({"sites": [a_site()]}, "app_sites", sources={"shop": {"requirements_txt": True}})["requirements"]
+        == "requirements.txt"
+    )
+    assert one({"sites": [a_site()]}, "app_sites")["requirements"] == []
+    assert (
+        one({"sites": [a_site(requirements=[])]}, "app_sites", sources={"shop": {"requirements_txt": True}})[
+            "requirements"
+        ]
+        == []
+    )
+
+
+# Virtual hosts.
+
+
+def grouped(*sites):
+    hosts = vhosts([{"name": name, "server_names": names, "mount": mount} for name, names, mount in sites])
+    return [(host["kind"], host["names"], [site["name"] for site in host["sites"]]) for host in hosts]
+
+
+@pytest.mark.parametrize(
+    ("sites", "expected"),
+    [
+        ([], []),
+        ([("a", [], "/")], [("catch-all", [], ["a"])]),
+        ([("a", ["x.org", "y.org"], "/")], [("exact", ["x.org", "y.org"], ["a"])]),
+        (
+            [("b", ["x.org"], "/long/er"), ("c", ["x.org"], "/z"), ("a", ["x.org"], "/")],
+            [("exact", ["x.org"], ["a", "c", "b"])],
+        ),
+        (
+            [("a", ["x.org", "y.org"], "/"), ("b", ["y.org"], "/b")],
+            [("exact", ["x.org"], ["a"]), ("exact", ["y.org"], ["a", "b"])],
+        ),
+        (
+            [("a", ["*.org", "*.example.org", "x.org"], "/"), ("b", [], "/")],
+            [
+                ("exact", ["x.org"], ["a"]),
+                ("wildcard", ["*.example.org"], ["a"]),
+                ("wildcard", ["*.org"], ["a"]),
+                ("catch-all", [], ["b"]),
+            ],
+        ),
+    ],
+)
+def test_vhosts(sites, expected):
+    assert grouped(*sites) == expected
+
+
+# Properties.
+
+EVIL = (
+    *"\n\r\t\0\"'`{}[]()<>$;#%\\*?&|= /-.,:~éß\u2028\u200b٣", "..", "//", "$uri", "%n", "%2f", "%{x}", "{{ 1 }}", "{% x %}", "${x}", "*/",
+)  # fmt: skip
+JUNK = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=9)
+    | st.sampled_from(([], {}, [[]], [{}], {"a": "b"}, {1: 2}, ["a"]))
+)
+GOOD = a_site(
+    mount="/shop",
+    transport="unix",
+    requirements=["Django==5.2"],
+    python="python3",
+    environment={"A": "b"},
+    secrets={"S": "t"},
+    processes=2,
+    request_timeout=60,
+    static=[{"url": "/static/", "path": "static/", "max_age": 60}],
+    extra={"nginx": "# n", "lighttpd": "# l"},
+)
+
+
+def places(value, path=()):
+    """The paths to every value inside nested lists and mappings."""
+    yield path
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(item, (*path, key))
+
+
+@st.composite
+def hosts(draw):
+    """A good host, of which a value or two were replaced, or had something put into them."""
+    front, back, link = draw(st.sampled_from(combinations()))
+    values = {
+        "front": front, "back": back, "link": link, "transport": draw(st.sampled_from(TRANSPORTS)),
+        "sites": copy.deepcopy([GOOD, a_site("blog", source={"package": "blog==1"}, back=back)]),
+    }  # fmt: skip
+    for _unused in range(draw(st.integers(1, 2))):
+        *path, last = draw(st.sampled_from([path for path in places(values) if path]))
+        around = values
+        for key in path:
+            around = around[key]
+        old, spoilt = around[last], copy.deepcopy(draw(JUNK))
+        if isinstance(old, str) and draw(st.booleans()):
+            cut = draw(st.integers(0, len(old)))
+            spoilt = old[:cut] + draw(st.sampled_from(EVIL)) + old[cut:]
+        around[last] = spoilt
+    return values
+
+
+HOST_NAME = re.compile(r"(\*\.)?[a-z0-9.-]+")
+PATH = re.compile(r"[A-Za-z0-9._~@+/-]*", re.ASCII)
+WORD = re.compile(r"[a-z][a-z0-9_-]*")
+SAFE = {
+    "name": re.compile(r"[a-z][a-z0-9-]{0,30}"),
+    "account": re.compile(r"[a-z][a-z0-9-]{0,30}"),
+    "unit": re.compile(r"pyweb-[a-z0-9_-]+"),
+    "back": WORD,
+    "link": WORD,
+    "transport": WORD,
+    "server_names": HOST_NAME,
+    "mount": PATH,
+    "script_name": PATH,
+    "url": PATH,
+    "path": PATH,
+    "address": re.compile(r"/run/pyweb/[a-z0-9/-]+\.sock|127\.0\.0\.1:[0-9]+"),
+    "host": re.compile(r"127\.0\.0\.1"),
+    "id": re.compile(r"[0-9a-f]{12}"),
+    "runtime": re.compile(r"[\w.:/~-]*", re.ASCII),
+    "python": PATH,
+}
+# What no configuration of a server carries: it goes to pip, or to the controller's own file system.
+TO_PIP = {"source", "requirements", "back_requirements"}
+FREE_TEXT = {"environment", "secrets", "extra"}
+
+
+def assert_safe(key, value):
+    if key in TO_PIP or key in FREE_TEXT or value is None or isinstance(value, (bool, int)):
+        return
+    if isinstance(value, list):
+        for item in value:
+            assert_safe(key, item)
+    elif isinstance(value, dict):
+        for inner, item in value.items():
+            assert WORD.fullmatch(inner) or re.fullmatch(r"PYWEB_[A-Z_]+", inner)
+            assert_safe(key if key == "runtime" else inner, item)
+    else:
+        assert SAFE[key].fullmatch(value), (key, value)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(hosts())
+def test_what_is_not_refused_is_safe_to_render(values):
+    try:
+        planned = plan(values)
+    except PlanError as error:
+        event("refused")
+        for line in error.faults:
+            assert re.match(r"(front|back|link|transport|sites)(\[.+\])?(\.\S+)?: .", line), line
+            assert "\n" not in line
+        return
+    event("planned")
+    for part, sites in planned.items():
+        if part.endswith("_sites"):
+            for site in sites:
+                for key, value in site.items():
+                    assert_safe(key, value)
+
+
+@pytest.mark.parametrize("link", ["embedded", "http", "fastcgi", "scgi", "uwsgi", "ajp"])
+@pytest.mark.parametrize("back", BACKS)
+@pytest.mark.parametrize("front", FRONTS)
+def test_every_link_of_a_pair_is_planned_and_no_other(front, back, link):
+    values = {"front": front, "back": back, "link": link}
+    if link in links_between(front, back):
+        assert plan(values)[f"front_{front}_sites"][0]["link"] == link
+    else:
+        assert faults_of(values) == [
+            f"link: {link!r} does not join front {front} and back {back}; they can use: {', '.join(links_between(front, back))}"
+        ]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("abc"),
+            st.lists(st.sampled_from(["x.org", "y.org", "*.org"]), unique=True),
+            st.sampled_from(["/", "/a", "/b"]),
+        )
+    )
+)
+def test_vhosts_lose_no_site_and_no_name(drawn):
+    sites = [
+        {"name": f"{name}{number}", "server_names": names, "mount": mount}
+        for number, (name, names, mount) in enumerate(drawn)
+    ]
+    hosts = vhosts(sites)
+    reached = [(name, site["name"]) for host in hosts for name in host["names"] or [""] for site in host["sites"]]
+    assert sorted(reached) == sorted((name, site["name"]) for site in sites for name in site["server_names"] or [""])
+    named = [name for host in hosts for name in host["names"] or [""]]
+    assert len(named) == len(set(named)), "a name has one virtual host"

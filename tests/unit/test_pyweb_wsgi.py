@@ -1,0 +1,337 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import io
+import runpy
+import sys
+from types import SimpleNamespace
+from wsgiref.handlers import SimpleHandler
+from wsgiref.util import FileWrapper, request_uri, setup_testing_defaults
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from runtime_helpers import RUNTIME
+
+PATHS = st.text(alphabet="/ab.%\xc3\xa9", max_size=12)
+MOUNTS = st.sampled_from(["", "/a", "/a/b", "/\xc3\xa9"])
+
+
+@pytest.fixture(scope="module")
+def wsgi():
+    return load()
+
+
+def load(**settings):
+    """The module as a back loads it."""
+    environ = {"application": "wsgiref.simple_server:demo_app", "link": "uwsgi", "script_name": "", **settings}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)
+        for key, value in environ.items():
+            patch.setenv(f"PYWEB_{key.upper()}", value)
+        return SimpleNamespace(**runpy.run_path(str(RUNTIME / "pyweb_wsgi.py")))
+
+
+def request(**variables):
+    environ = {"wsgi.errors": io.StringIO(), **variables}
+    setup_testing_defaults(environ)
+    return environ
+
+
+class Handler(SimpleHandler):
+    """The standard library's server side; it raises where others would break the connection off."""
+
+    def handle_error(self):
+        raise
+
+    def log_exception(self, exc_info):
+        raise exc_info[1]
+
+
+def serve(application, environ):
+    """The bytes on the wire."""
+    out = io.BytesIO()
+    handler = Handler(environ["wsgi.input"], out, environ["wsgi.errors"], environ)
+    handler.origin_server = False
+    handler.run(application)
+    return out.getvalue()
+
+
+# Loading
+
+
+def test_application_may_be_an_attribute_of_an_attribute():
+    assert load(application="wsgiref.simple_server:WSGIServer.get_app").application
+
+
+@pytest.mark.parametrize("name, error", [
+    ("no_such_module:application", ModuleNotFoundError),
+    ("wsgiref.simple_server:no_such_name", AttributeError),
+    ("wsgiref.simple_server:__version__", TypeError),
+    ("wsgiref.simple_server:", AttributeError),
+])
+def test_application_that_does_not_load(name, error):
+    with pytest.raises(error):
+        load(application=name)
+
+
+def test_nothing_heavy_is_imported():
+    heavy = {"asyncio", "dataclasses", "inspect", "logging", "socket", "subprocess", "typing"}
+    text = (RUNTIME / "pyweb_wsgi.py").read_text()
+    assert not {line.split()[1] for line in text.splitlines() if line.startswith(("import ", "from "))} & heavy
+
+
+# The environ
+
+
+@pytest.mark.parametrize("given_, expected", [
+    ({}, {"wsgi.url_scheme": "http", "REQUEST_SCHEME": "http"}),
+    ({"HTTPS": "on"}, {"wsgi.url_scheme": "https", "REQUEST_SCHEME": "https", "HTTPS": "on"}),
+    ({"HTTPS": "1"}, {"wsgi.url_scheme": "https", "REQUEST_SCHEME": "https", "HTTPS": "on"}),
+    ({"HTTPS": "off"}, {"wsgi.url_scheme": "http", "REQUEST_SCHEME": "http"}),
+    ({"REQUEST_SCHEME": "https"}, {"wsgi.url_scheme": "https", "REQUEST_SCHEME": "https", "HTTPS": "on"}),
+    # uWSGI's own belief in the client's header
+    ({"HTTP_X_FORWARDED_PROTO": "https", "wsgi.url_scheme": "https", "REQUEST_SCHEME": "http"},
+     {"wsgi.url_scheme": "http", "REQUEST_SCHEME": "http"}),
+])
+def test_scheme_over_the_wire_links(wsgi, given_, expected):
+    environ = dict(given_)
+    for mend in wsgi.repairs("uwsgi", ""):
+        mend(environ)
+    assert environ == expected
+
+
+@pytest.mark.parametrize("link", ["http", "fastcgi", "scgi", "uwsgi"])
+def test_what_a_client_made_up_is_dropped(wsgi, link):
+    environ = {name: "http" for name in wsgi.UNTRUSTED} | {"HTTP_HOST": "a", "HTTP_COOKIE": "b"}
+    for mend in wsgi.repairs(link, ""):
+        mend(environ)
+    assert {name for name in environ if name.startswith("HTTP_")} == {"HTTP_HOST", "HTTP_COOKIE"}
+
+
+@pytest.mark.parametrize("given_, expected", [
+    ({"HTTP_X_FORWARDED_FOR": "192.0.2.1", "HTTP_X_FORWARDED_PROTO": "https", "HTTP_HOST": "a.example",
+      "REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": "5", "SERVER_NAME": "back", "SERVER_PORT": "9000"},
+     {"REMOTE_ADDR": "192.0.2.1", "wsgi.url_scheme": "https", "REQUEST_SCHEME": "https", "HTTPS": "on",
+      "HTTP_HOST": "a.example", "SERVER_NAME": "a.example", "SERVER_PORT": "443"}),
+    ({"HTTP_X_FORWARDED_FOR": "2001:db8::1", "HTTP_X_FORWARDED_PROTO": "http", "HTTP_HOST": "[::1]:8080",
+      "HTTPS": "on"},
+     {"REMOTE_ADDR": "2001:db8::1", "wsgi.url_scheme": "http", "REQUEST_SCHEME": "http", "HTTP_HOST": "[::1]:8080",
+      "SERVER_NAME": "[::1]", "SERVER_PORT": "8080"}),
+    ({"HTTP_X_FORWARDED_PROTO": "http", "HTTP_HOST": "[::1]", "REMOTE_ADDR": "192.0.2.9"},
+     {"REMOTE_ADDR": "192.0.2.9", "wsgi.url_scheme": "http", "REQUEST_SCHEME": "http", "HTTP_HOST": "[::1]",
+      "SERVER_NAME": "[::1]", "SERVER_PORT": "80"}),
+])
+def test_client_and_host_over_http(wsgi, given_, expected):
+    environ = dict(given_)
+    for mend in wsgi.repairs("http", ""):
+        mend(environ)
+    assert environ == expected
+
+
+@pytest.mark.parametrize("header, value", [
+    ("FOR", ""), ("FOR", "192.0.2.1, 192.0.2.2"), ("FOR", "192.0.2.1,192.0.2.2"), ("FOR", "a b"), ("FOR", "a\tb"),
+    ("PROTO", ""), ("PROTO", "https, http"), ("PROTO", "ftp"),
+])
+def test_ambiguous_forwarded_header_is_a_bad_request(header, value):
+    application = load(link="http").application
+    environ = request(**{f"HTTP_X_FORWARDED_{header}": value})
+    sent = serve(application, environ)
+    assert sent.startswith(b"Status: 400 Bad Request\r\n") and sent.endswith(b"\r\n\r\nBad Request")
+    assert "X-Forwarded-" in environ["wsgi.errors"].getvalue()
+
+
+@pytest.mark.parametrize("mount, path, expected", [
+    ("", "/app/x", ("", "/app/x")),
+    ("/app", "/app/x", ("/app", "/x")),
+    ("/app", "/app/", ("/app", "/")),
+    ("/app", "/app", ("/app", "")),
+    ("/app", "/apple", ("", "/apple")),
+    ("/app", "/app//x", ("/app", "//x")),
+    ("/app", "/app/app/x", ("/app", "/app/x")),
+    ("/app", "/", ("", "/")),
+])
+def test_mount_is_split_off(wsgi, mount, path, expected):
+    environ = {"SCRIPT_NAME": "", "PATH_INFO": path}
+    wsgi.split_mount(mount, environ)
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == expected
+
+
+def test_mount_that_the_back_has_split_off(wsgi):
+    environ = {"SCRIPT_NAME": "/app", "PATH_INFO": "/app/x"}
+    wsgi.split_mount("/app", environ)
+    assert environ == {"SCRIPT_NAME": "/app", "PATH_INFO": "/app/x"}
+
+
+@given(mount=MOUNTS, path=PATHS)
+def test_splitting_changes_no_url(wsgi, mount, path):
+    environ = request(SCRIPT_NAME="", PATH_INFO=path)
+    before = request_uri(environ)
+    wsgi.split_mount(mount, environ)
+    assert environ["SCRIPT_NAME"] in ("", mount)
+    assert environ["SCRIPT_NAME"] + environ["PATH_INFO"] == path
+    if path:
+        assert request_uri(environ) == before
+
+
+def test_mount_that_is_not_ascii():
+    application = load(link="http", script_name="/\xe9", application="wsgiref.simple_server:demo_app").application
+    body = serve(application, request(PATH_INFO="/\xc3\xa9/x", SCRIPT_NAME=""))
+    assert b"PATH_INFO = '/x'" in body
+
+
+# The application
+
+
+def wrapped(wsgi, application):
+    return wsgi.wrap(application, ())
+
+
+def begin(start_response):
+    return start_response("200 OK", [("Content-Type", "text/plain"), ("X-Mine", "1")])
+
+
+def fails_at_once(environ, start_response):
+    raise ValueError("reason")
+
+
+def fails_after_start(environ, start_response):
+    begin(start_response)
+    raise ValueError("reason")
+
+
+def fails_in_generator(environ, start_response):
+    raise ValueError("reason")
+    yield b""
+
+
+def quits(environ, start_response):
+    sys.exit("reason")
+
+
+def returns_none(environ, start_response):
+    begin(start_response)
+
+
+@pytest.mark.parametrize("application", [
+    fails_at_once, fails_after_start, fails_in_generator, quits, returns_none,
+])
+def test_failure_before_the_response_is_a_500(wsgi, application):
+    environ = request()
+    sent = serve(wrapped(wsgi, application), environ)
+    head, _, body = sent.partition(b"\r\n\r\n")
+    assert head.split(b"\r\n") == [
+        b"Status: 500 Internal Server Error", b"Content-Type: text/plain", b"Content-Length: 21",
+    ]
+    assert body == b"Internal Server Error"
+    assert environ["wsgi.errors"].getvalue().startswith("Traceback")
+
+
+def test_empty_piece_begins_no_response(wsgi):
+    def application(environ, start_response):
+        begin(start_response)
+        yield b""
+        raise ValueError("reason")
+
+    statuses = []
+    pieces = list(wrapped(wsgi, application)(request(), lambda status, *others: statuses.append(status)))
+    assert pieces == [b"", b"Internal Server Error"]
+    assert statuses == ["200 OK", "500 Internal Server Error"]
+
+
+def test_uwsgi_takes_exc_info_and_lets_python_find_fault(wsgi):
+    def start_response(status, headers, exc_info=None):
+        statuses.append(status)
+        if exc_info:
+            raise SystemError("returned a result with an exception set") from exc_info[1]
+
+    statuses = []
+    assert wrapped(wsgi, fails_at_once)(request(), start_response) == [b"Internal Server Error"]
+    assert statuses == ["500 Internal Server Error"]
+
+
+def fails_after_data(environ, start_response):
+    begin(start_response)
+    yield b"data"
+    raise ValueError("reason")
+
+
+def fails_after_write(environ, start_response):
+    begin(start_response)(b"data")
+    raise ValueError("reason")
+
+
+def fails_after_write_in_result(environ, start_response):
+    begin(start_response)(b"data")
+    yield b""
+    raise ValueError("reason")
+
+
+@pytest.mark.parametrize("application", [fails_after_data, fails_after_write, fails_after_write_in_result])
+def test_failure_within_the_response_is_raised(wsgi, application):
+    environ = request()
+    with pytest.raises(ValueError, match="reason"):
+        serve(wrapped(wsgi, application), environ)
+    assert environ["wsgi.errors"].getvalue() == ""  # the server's own words follow
+
+
+def test_result_is_read_piece_by_piece_and_closed(wsgi):
+    events = []
+
+    class Result:
+        def __iter__(self):
+            for number in range(2):
+                events.append(f"made {number}")
+                yield b"%d" % number
+
+        def close(self):
+            events.append("closed")
+
+    def application(environ, start_response):
+        begin(start_response)
+        return Result()
+
+    result = wrapped(wsgi, application)(request(), lambda *arguments: None)
+    assert events == []
+    for data in result:
+        events.append(f"sent {data.decode()}")
+    result.close()
+    assert events == ["made 0", "sent 0", "made 1", "sent 1", "closed"]
+
+
+def test_close_reaches_a_result_that_was_never_read(wsgi):
+    closed = []
+
+    class Result:
+        def __iter__(self):
+            return iter(())
+
+        def close(self):
+            closed.append(True)
+
+    wrapped(wsgi, lambda environ, start_response: Result())(request(), None).close()
+    assert closed == [True]
+
+
+@pytest.mark.parametrize("result", [[b"a"], (b"a", b"b"), io.BytesIO(b"a"), FileWrapper(io.BytesIO(b"a"))])
+def test_result_that_runs_no_code_is_the_servers_own(wsgi, result):
+    """A server that sends files itself knows one by its identity or its type."""
+    environ = request(**{"wsgi.file_wrapper": FileWrapper})
+    assert wrapped(wsgi, lambda environ, start_response: result)(environ, None) is result
+
+
+def test_exc_info_and_write_are_the_servers(wsgi):
+    def application(environ, start_response):
+        write = begin(start_response)
+        try:
+            raise ValueError
+        except ValueError:
+            write = start_response("503 Service Unavailable", [("Content-Type", "text/plain")], sys.exc_info())
+        write(b"one ")
+        return [b"two"]
+
+    sent = serve(wrapped(wsgi, application), request())
+    assert sent.startswith(b"Status: 503 Service Unavailable\r\n") and sent.endswith(b"\r\n\r\none two")

@@ -1,0 +1,258 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The vocabulary of a site: defaults, what is taken, and the words for what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.pyweb.stack.plugins.module_utils.site import SITE_KEYS, Faults, check_site, nearest
+
+MINIMAL = {"name": "shop", "application": "shop.wsgi:application", "source": {"path": "/src"}}
+
+
+def checked(**values):
+    faults = Faults()
+    site = check_site(faults, 0, {**MINIMAL, **values})
+    return site, faults.lines
+
+
+def test_defaults():
+    site, faults = checked()
+    assert not faults
+    assert site == {
+        **MINIMAL,
+        "server_names": [],
+        "mount": "/",
+        "back": None,
+        "link": None,
+        "transport": None,
+        "requirements": None,
+        "python": "python3",
+        "environment": {},
+        "secrets": {},
+        "processes": 2,
+        "threads": 4,
+        "request_timeout": 60,
+        "max_requests": 0,
+        "static": [],
+        "max_body_size": 10485760,
+        "tls": None,
+        "extra": {},
+        "state": "present",
+        "label": "shop",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (
+            {"server_names": ["Shop.Example.ORG", "*.example.org", "shop.example.org"]},
+            {"server_names": ["shop.example.org", "*.example.org"]},
+        ),
+        ({"mount": "/a/b.c_d~e-f"}, {"mount": "/a/b.c_d~e-f"}),
+        ({"application": "a.b:c.d"}, {"application": "a.b:c.d"}),
+        ({"source": {"package": "shop==1.2"}}, {"source": {"package": "shop==1.2"}}),
+        (
+            {"requirements": ["Django==5.2", "x @ https://example.org/x.whl"]},
+            {"requirements": ["Django==5.2", "x @ https://example.org/x.whl"]},
+        ),
+        ({"requirements": "requirements/live.txt"}, {"requirements": "requirements/live.txt"}),
+        ({"requirements": []}, {"requirements": []}),
+        ({"python": "/usr/bin/python3.13"}, {"python": "/usr/bin/python3.13"}),
+        (
+            {"environment": {"A": 1, "B": 1.5, "C": "two\nlines"}},
+            {"environment": {"A": "1", "B": "1.5", "C": "two\nlines"}},
+        ),
+        ({"environment": {"PYWEB_FRONT": "x"}}, {"environment": {"PYWEB_FRONT": "x"}}),
+        ({"processes": "3", "max_requests": "0"}, {"processes": 3, "max_requests": 0}),
+        (
+            {"static": [{"url": "/static/", "path": "static/"}]},
+            {"static": [{"url": "/static/", "path": "static/", "max_age": None}]},
+        ),
+        ({"extra": {"nginx": "a;\nb;", "apache": "c"}}, {"extra": {"nginx": "a;\nb;", "apache": "c"}}),
+    ],
+)
+def test_accepted(values, expected):
+    site, faults = checked(**values)
+    assert not faults
+    assert {key: site[key] for key in expected} == expected
+
+
+REFUSED = [
+    ({"name": "Shop"}, "sites[Shop].name: 'Shop' is not a site's name"),
+    ({"name": "shop\n"}, "is not a site's name"),
+    ({"name": "s" * 32}, "is not a site's name"),
+    ({"name": 7}, "sites[0].name: expected a site's name"),
+    ({"name": "www-data"}, "'www-data' is an account or group of the system"),
+    ({"name": "video"}, "'video' is an account or group of the system"),
+    (
+        {"server_names": "shop.example.org"},
+        "expected a list of host names, got a string ('shop.example.org'); write server_names: [shop.example.org]",
+    ),
+    ({"server_names": ["https://x.org"]}, "'https://x.org' is not a host name"),
+    ({"server_names": ["x.org:80"]}, "'x.org:80' is not a host name"),
+    ({"server_names": ["a.*.org"]}, "is not a host name"),
+    ({"server_names": ["x.org\n"]}, "is not a host name"),
+    (
+        {"server_names": [None]},
+        "expected a host name such as shop.example.org or *.example.org, without scheme, port or path, got nothing",
+    ),
+    ({"mount": "shop"}, "sites[shop].mount: 'shop' has no leading slash; write '/shop'"),
+    ({"mount": "/shop/"}, "'/shop/' ends with a slash; write '/shop'"),
+    ({"mount": "//"}, "'//' ends with a slash; write '/'"),
+    ({"mount": "/a//b"}, "is not a URL path"),
+    ({"mount": "/a/../b"}, "is not a URL path"),
+    ({"mount": "/a b"}, "is not a URL path"),
+    ({"mount": "/%2e"}, "is not a URL path"),
+    ({"mount": "/{"}, "is not a URL path"),
+    ({"mount": "/$uri"}, "is not a URL path"),
+    ({"mount": "/a\n"}, "is not a URL path"),
+    (
+        {"application": "shop.wsgi"},
+        "sites[shop].application: 'shop.wsgi' is not module:callable, such as shop.wsgi:application",
+    ),
+    ({"application": "shop:app()"}, "is not module:callable"),
+    ({"application": ["a:b"]}, "expected module:callable, such as shop.wsgi:application, got a list"),
+    ({"source": {}}, "sites[shop].source: exactly one source is possible, got none; possible: path, package"),
+    (
+        {"source": {"path": "a", "package": "b"}},
+        "sites[shop].source: exactly one source is possible, got package, path; possible: path, package",
+    ),
+    (
+        {"source": "../shop"},
+        "expected a mapping with exactly one of path, package, got a string ('../shop'); write source: {path: ...}",
+    ),
+    ({"source": {"git": {"repo": "x"}}}, "'git' is not supported yet; possible: path, package"),
+    ({"source": {"archive": {"url": "x"}}}, "'archive' is not supported yet; possible: path, package"),
+    ({"source": {"pathh": "x"}}, "'pathh' is unknown; possible: path, package; did you mean 'path'?"),
+    ({"source": {"path": "a\nb"}}, "is not a directory on the controller"),
+    ({"source": {"package": "--index-url=x"}}, "is not a requirement such as Django==5.2"),
+    ({"requirements": ["-r other.txt"]}, "options of pip belong in a requirements file"),
+    ({"requirements": [""]}, "is not a requirement"),
+    ({"requirements": "/etc/requirements.txt"}, "is absolute; name a requirements file inside the source"),
+    ({"requirements": "../requirements.txt"}, "leads out of its directory by '..'"),
+    ({"requirements": 3}, "expected a list of requirements, got a number"),
+    (
+        {"source": {"package": "shop"}, "requirements": "requirements.txt"},
+        "is a file inside the source, and a package has none; write a list",
+    ),
+    ({"python": "python3 -I"}, "is not a Python interpreter"),
+    ({"environment": ["A=b"]}, "sites[shop].environment: expected a mapping of names to values, got a list"),
+    ({"environment": {"A-B": "c"}}, "'A-B' is not the name of an environment variable"),
+    ({"environment": {1: "c"}}, "1 is not the name of an environment variable"),
+    ({"environment": {"A": True}}, "the value of 'A' is a boolean; quote it"),
+    ({"environment": {"A": None}}, "the value of 'A' is nothing; quote it"),
+    ({"environment": {"A": "\0"}}, "the value of 'A' has a character that systemd takes in no environment"),
+    ({"environment": {"A": "\ud800"}}, "the value of 'A' has a character that systemd takes in no environment"),
+    ({"environment": {"PYWEB_SITE": "x"}}, "'PYWEB_SITE' is set by the collection"),
+    (
+        {"environment": {"A": "1"}, "secrets": {"A": "2"}},
+        "sites[shop].secrets: A is in environment too; keep it in one of them",
+    ),
+    ({"processes": 0}, "sites[shop].processes: expected a whole number of processes from 1 to 1024, got 0"),
+    ({"processes": True}, "expected a whole number of processes"),
+    ({"processes": 1.5}, "expected a whole number of processes"),
+    ({"processes": "9" * 5000}, "expected a whole number of processes"),
+    ({"request_timeout": "60s"}, "expected a whole number of seconds from 1 to 86400, got '60s'"),
+    ({"max_requests": -1}, "expected a whole number of requests"),
+    ({"max_body_size": "10m"}, "expected a whole number of bytes"),
+    (
+        {"static": {"url": "/static/"}},
+        "sites[shop].static: expected a list of mappings with url and path, got a mapping",
+    ),
+    ({"static": ["/static/"]}, "sites[shop].static[0]: expected a mapping with url and path, got a string"),
+    ({"static": [{"url": "/static/"}]}, "sites[shop].static[0].path: missing: directory"),
+    (
+        {"static": [{"url": "/static", "path": "s"}]},
+        "sites[shop].static[0].url: expected a URL path that ends with a slash",
+    ),
+    ({"static": [{"url": "static/", "path": "s"}]}, "'static/' has no leading slash; write '/static/'"),
+    ({"static": [{"url": "/", "path": "s"}]}, "expected a URL path that ends with a slash, such as /static/, got '/'"),
+    ({"static": [{"url": "/a;b/", "path": "s"}]}, "is not a URL path"),
+    ({"static": [{"url": "/s/", "path": "a b"}]}, "is not a directory"),
+    ({"static": [{"url": "/s/", "path": "../etc"}]}, "leads out of its directory by '..'"),
+    (
+        {"static": [{"url": "/s/", "path": "s", "max_age": -1}]},
+        "sites[shop].static[0].max_age: expected a whole number of seconds",
+    ),
+    (
+        {"static": [{"url": "/s/", "path": "s", "maxage": 1}]},
+        "sites[shop].static[0].maxage: unknown key; did you mean 'max_age'?; possible: url, path, max_age",
+    ),
+    ({"static": [{"url": "/s/", "path": "a"}, {"url": "/s/", "path": "b"}]}, "'/s/' is named more than once"),
+    ({"extra": "gzip on;"}, "expected a mapping of front to raw configuration text, got a string"),
+    (
+        {"extra": {"ngnix": ""}},
+        "sites[shop].extra: 'ngnix' is unknown; possible: apache, cherokee, lighttpd, nginx; did you mean 'nginx'?",
+    ),
+    ({"extra": {"nginx": ["gzip on;"]}}, "expected raw configuration text for nginx, got a list"),
+    ({"extra": {"nginx": "\ud800"}}, "a character that is none of Unicode"),
+    ({"tls": {}}, "sites[shop].tls: TLS is not supported yet; leave the key out"),
+    ({"state": "absent"}, "sites[shop].state: 'absent' is not supported yet; possible: present"),
+    ({"state": "gone"}, "'gone' is unknown; possible: present"),
+    (
+        {"server_name": ["x"]},
+        "sites[shop].server_name: unknown key; did you mean 'server_names'?; possible: name, server_names, mount",
+    ),
+    ({"back": ["flup"]}, "sites[shop].back: expected the name of a back, got a list"),
+]
+
+
+@pytest.mark.parametrize(("values", "words"), REFUSED)
+def test_refused_in_one_line(values, words):
+    faults = checked(**values)[1]
+    assert len(faults) == 1, faults
+    assert words in faults[0]
+    assert "\n" not in faults[0]
+
+
+@pytest.mark.parametrize("key", sorted(SITE_KEYS))
+@pytest.mark.parametrize("value", [None, True, 3, 1.5, "", "\0", "é", [], [[]], {}, {1: 2}, object()])
+def test_no_value_of_any_key_raises(key, value):
+    assert checked(**{key: value})[0] is not None
+
+
+@pytest.mark.parametrize("raw", [None, 3, "shop", ["shop"]])
+def test_what_is_no_mapping(raw):
+    faults = Faults()
+    assert check_site(faults, 4, raw) is None
+    assert faults.lines[0].startswith("sites[4]: expected a mapping with name, application and source, got ")
+
+
+@pytest.mark.parametrize("missing", list(MINIMAL))
+def test_what_is_missing(missing):
+    faults = Faults()
+    check_site(faults, 2, {key: value for key, value in MINIMAL.items() if key != missing})
+    label = 2 if missing == "name" else "shop"
+    assert faults.lines == [f"sites[{label}].{missing}: missing: {SITE_KEYS[missing].meaning}"]
+
+
+def test_all_faults_of_lists_and_mappings_are_told():
+    faults = checked(
+        server_names=["a b", "ok.org", "c d"], environment={"1": "", "A": "", "B": None}, extra={"iis": "", "nginx": 1}
+    )[1]
+    assert [line.split(":")[0].partition(".")[2] for line in faults] == ["server_names"] * 2 + ["environment"] * 2 + [
+        "extra"
+    ] * 2
+
+
+def test_no_fault_shows_a_secret():
+    for secrets in ("hunter2", ["hunter2"], {"A": ["hunter2"]}, {"A": "hunter2\0"}):
+        assert "hunter2" not in "".join(checked(secrets=secrets)[1])
+
+
+def test_checking_changes_nothing_that_was_given_nor_a_default():
+    static = [{"url": "/static/", "path": "static/"}]
+    site = checked(static=static)[0]
+    site["static"][0]["url"] = "/other/"
+    site["server_names"].append("x.org")
+    assert static == [{"url": "/static/", "path": "static/"}]
+    assert checked()[0]["server_names"] == []
+
+
+@pytest.mark.parametrize(("word", "hint"), [("serv_names", "; did you mean 'server_names'?"), ("zzz", "")])
+def test_nearest(word, hint):
+    assert nearest(word, SITE_KEYS) == hint

@@ -39,8 +39,8 @@ demo: venv docker ## show a real site on a throwaway container: make demo front=
 test: venv ## run every check below, and say at the end how each of them went
 	@tools/test lint build sanity unit $(scenarios)
 
-lint: venv ## check style: ansible-lint (production profile), yamllint, shellcheck
-	@status=0; for check in "yamllint --strict ." "ansible-lint --strict" \
+lint: venv ## check style and generated texts: ansible-lint (production profile), yamllint, shellcheck, tools/docs.py
+	@status=0; for check in "yamllint --strict ." "ansible-lint --strict" "tools/docs.py --check" "antsibull-changelog lint" \
 	    "shellcheck .ci/run $$(grep -l '^#!.*sh$$' tools/* | tr '\n' ' ')"; do \
 	    echo "$$check"; $$check || status=1; done; exit $$status
 

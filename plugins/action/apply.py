@@ -25,6 +25,7 @@ class ActionModule(ActionBase):
         arguments["files"] = [
             self._render(file, task_vars) for item in arguments.get("files") or [] for file in _expand(item, ("path", "target", "owner", "group"))
         ]
+        arguments["accounts"] = [account for item in arguments.get("accounts") or [] for account in _expand(item, ("name", "home"))]
         arguments["units"] = [unit for item in arguments.get("units") or [] for unit in _expand(item, ("name", "reload_on", "restart_on", "restart_with"))]
         answer = self._execute_module("pyweb.stack.apply", arguments, task_vars=task_vars)
         missing = answer.pop("missing", [])

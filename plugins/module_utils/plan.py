@@ -20,9 +20,10 @@ from ansible_collections.pyweb.stack.plugins.module_utils.site import Faults, ch
 
 @dataclass(frozen=True)
 class Front:
-    """A front-end web server and the links it can speak."""
+    """A front-end web server: the links it can speak, and the unit that has to have its ports."""
 
     links: tuple[str, ...]
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Back:
 
 
 FRONTS = {
-    "nginx": Front(links=("uwsgi", "http", "fastcgi", "scgi")),
-    "lighttpd": Front(links=("uwsgi", "http", "fastcgi", "scgi")),
+    "nginx": Front(links=("uwsgi", "http", "fastcgi", "scgi"), unit="nginx.service"),
+    "lighttpd": Front(links=("uwsgi", "http", "fastcgi", "scgi"), unit="lighttpd.service"),
 }
 BACKS = {
     "uwsgi": Back(links=("uwsgi", "http", "fastcgi", "scgi"), needs_system_python=True),
@@ -65,6 +66,7 @@ UNTRUSTED_HEADERS = (
 
 # The account a Debian front runs as; its group reads static files and reaches the sockets.
 FRONT_GROUP = "www-data"
+FRONT_PORT = 80
 SITES_ROOT = "/srv/www"
 # Below the kernel's default range of ephemeral ports (32768 to 60999), above the registered services in common use.
 PORTS = range(20000, 30000)
@@ -145,14 +147,14 @@ def _stack(faults: Faults, where: str, site: dict, host: dict, front: str | None
     site["transport"] = _choice(
         faults, f"{where}transport" if site["transport"] else "transport", site["transport"] or host["transport"] or TRANSPORTS[0], TRANSPORTS
     )
-    if back and front:
-        possible = links_between(front, back)
+    if back:
+        possible = links_between(front, back) if front else BACKS[back].links
         if link is None:
             link = possible[0]
         elif link not in possible:
             faults.add(
                 f"{where}link" if site["link"] else "link",
-                f"{link!r} does not join front {front} and back {back}; they can use: {', '.join(possible)}",
+                f"{link!r} does not join front {front or '(unknown)'} and back {back}; they can use: {', '.join(possible)}",
             )
     site.update(back=back, link=link)
 
@@ -268,11 +270,12 @@ def _by_role(front: str, sites: list[dict]) -> dict:
     return {
         "front": front,
         "backs": backs,
+        "ports": [{"port": FRONT_PORT, "unit": FRONTS[front].unit}],
         "app_sites": part(APP_KEYS, sites),
         **{f"back_{back}_sites": part(BACK_KEYS, [site for site in sites if site["back"] == back]) for back in backs},
         f"front_{front}_sites": part(FRONT_KEYS, sites),
         "back_targets": [_target(site, site["link"], site["endpoint"]) for site in sites],
-        "front_targets": [_target(site, "http", {"transport": "tcp", "host": "127.0.0.1", "port": 80}) for site in sites],
+        "front_targets": [_target(site, "http", {"transport": "tcp", "host": "127.0.0.1", "port": FRONT_PORT}) for site in sites],
     }
 
 

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -85,13 +87,13 @@ def states(names: list[str]) -> dict[str, State]:
     if not names:
         return found
     asked = list(dict.fromkeys(names))
-    status, words = run(["systemctl", "show", "--property=ActiveState,UnitFileState,NeedDaemonReload,LoadState", "--", *asked])
+    status, words = run(["systemctl", "show", "--property=ActiveState,UnitFileState,NeedDaemonReload,LoadState,SubState", "--", *asked])
     if status != 0:
         raise OSError(f"systemctl does not answer: {words}")
     for name, block in zip(asked, words.split("\n\n")):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         found[name] = State(
-            active=values.get("ActiveState") in ("active", "reloading", "activating"),
+            active=values.get("ActiveState") in ("active", "reloading", "activating") and values.get("SubState") != "auto-restart",
             enabled=values.get("UnitFileState", ""),
             needs_daemon_reload=values.get("NeedDaemonReload") == "yes",
             exists=values.get("LoadState") not in (None, "", "not-found"),
@@ -99,18 +101,35 @@ def states(names: list[str]) -> dict[str, State]:
     return found
 
 
+def batches(names: list[str], size: int) -> list[list[str]]:
+    """Units in groups of so many sites or servers each; a socket stays with its service."""
+    stems = list(dict.fromkeys(name.rpartition(".")[0] for name in names))
+    groups = [stems[start : start + size] for start in range(0, len(stems), size)]
+    return [[name for name in names if name.rpartition(".")[0] in group] for group in groups]
+
+
 def carry_out(work: Work) -> Optional[str]:
-    """Do the work; units with the same verb go side by side. Returns what went wrong, with the units' last words, or None."""
+    """Do the work, a few units side by side. Returns what went wrong, with the units' last words, or None."""
     steps = [["enable", *work.enable]] if work.enable else []
     for verb in ("restart", "start", "reload"):
         names = [name for name, wanted in work.verbs.items() if wanted == verb]
-        if names:
-            steps.append([verb, *names])
-    for step in steps:
-        status, words = run(["systemctl", "--quiet", *step])
+        # All at once, many that start slowly would starve each other until their time is over.
+        steps += [[verb, *batch] for batch in batches(names, 2 * (os.cpu_count() or 1))]
+    for verb, *names in steps:
+        status, words = run(["systemctl", "--quiet", verb, *names])
         if status != 0:
-            return f"systemctl {step[0]}: {words}\n" + "\n".join(last_words(name) for name in step[1:] if not is_active(name))
-    return None
+            return f"systemctl {verb}: {words}\n" + "\n".join(last_words(name) for name in names if not is_active(name))
+    return fallen([name for name, verb in work.verbs.items() if verb in ("restart", "start")])
+
+
+def fallen(started: list[str], seconds: float = 1.0) -> Optional[str]:
+    """What happened to those of the started units that tell systemd nothing of their start and were down shortly after it."""
+    silent = [name for name in started if run(["systemctl", "show", "--property=Type", "--value", name])[1] in ("simple", "exec", "idle")]
+    if not silent:
+        return None
+    time.sleep(seconds)
+    down = [name for name, state in states(silent).items() if not state.active]
+    return "\n".join(f"{name} came up and went down again. {last_words(name)}" for name in down) or None
 
 
 def take_down(names: list[str]) -> None:

@@ -30,6 +30,38 @@ options:
     type: list
     elements: str
     default: []
+  ports:
+    description: Ports that a unit is going to need. Where another program has one, nothing is changed.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      port:
+        description: The TCP port.
+        type: int
+        required: true
+      unit:
+        description: The unit that may have it.
+        type: str
+        required: true
+  accounts:
+    description: Accounts that the set makes. Where one of them is there with another home directory, nothing is changed.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the account.
+        type: str
+        required: true
+      home:
+        description: Its home directory.
+        type: str
+        required: true
+      each:
+        description: Makes one account of each item; strings may name keys of the item in braces.
+        type: list
+        elements: dict
   files:
     description: Files that the set owns.
     type: list
@@ -194,6 +226,7 @@ recovered:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, Entry, digest, run
+from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import foreign_account, taken_port
 from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, Work, bring_back, carry_out, decide, states, take_down
 
 FILE = {
@@ -205,6 +238,12 @@ FILE = {
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str", "default": "0644"},
     "secret": {"type": "bool", "default": False},
+    "each": {"type": "list", "elements": "dict"},
+}
+PORT = {"port": {"type": "int", "required": True}, "unit": {"type": "str", "required": True}}
+ACCOUNT = {
+    "name": {"type": "str", "required": True},
+    "home": {"type": "str", "required": True},
     "each": {"type": "list", "elements": "dict"},
 }
 COMMAND = {
@@ -222,6 +261,8 @@ UNIT = {
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "packages": {"type": "list", "elements": "str", "default": []},
+    "ports": {"type": "list", "elements": "dict", "options": PORT, "default": []},
+    "accounts": {"type": "list", "elements": "dict", "options": ACCOUNT, "default": []},
     "files": {"type": "list", "elements": "dict", "options": FILE, "default": []},
     "absent": {"type": "list", "elements": "str", "default": []},
     "check": {"type": "list", "elements": "str", "default": []},
@@ -278,6 +319,12 @@ def main() -> None:
     # Arguments hold whole files, secrets among them: keep them out of the host's system log.
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, no_log=True)
     parameters = module.params
+    in_the_way = [taken_port(**port) for port in parameters["ports"]] + [
+        foreign_account(account["name"], account["home"]) for account in parameters["accounts"]
+    ]
+    if any(in_the_way):
+        module.fail_json(msg="Nothing was changed:\n" + "\n".join(f"* {words}" for words in in_the_way if words))
+
     with open("/var/lib/dpkg/status", encoding="utf-8") as file:
         present = installed(file.read())
     missing = [name for name in parameters["packages"] if name not in present]

@@ -218,6 +218,7 @@ def test_every_combination_is_planned(front, back, link, transport):
         "front",
         "backs",
         "app_sites",
+        "ports",
         f"back_{back}_sites",
         f"front_{front}_sites",
         "back_targets",
@@ -234,7 +235,8 @@ def test_every_combination_is_planned(front, back, link, transport):
     assert behind["release"] == application["release"]
     assert behind["runtime"] == {
         "PYWEB_SITE": "shop", "PYWEB_ENDPOINT": behind["endpoint"]["address"], "PYWEB_BACK": back, "PYWEB_LINK": link,
-        "PYWEB_TRANSPORT": transport, "PYWEB_SCRIPT_NAME": "", "PYWEB_APPLICATION": "shop.wsgi:application", "PYWEB_PROCESSES": "2",
+        "PYWEB_TRANSPORT": transport, "PYWEB_SCRIPT_NAME": "", "PYWEB_APPLICATION": "shop.wsgi:application",
+        "PYWEB_PROCESSES": "2",
         "PYWEB_THREADS": "4", "PYWEB_REQUEST_TIMEOUT": "60", "PYWEB_MAX_REQUESTS": "0",
     }  # fmt: skip
     (behind_target,), (before_target,) = planned["back_targets"], planned["front_targets"]
@@ -474,7 +476,8 @@ def test_vhosts(sites, expected):
 # Properties.
 
 EVIL = (
-    *"\n\r\t\0\"'`{}[]()<>$;#%\\*?&|= /-.,:~éß\u2028\u200b٣", "..", "//", "$uri", "%n", "%2f", "%{x}", "{{ 1 }}", "{% x %}", "${x}", "*/",
+    *"\n\r\t\0\"'`{}[]()<>$;#%\\*?&|= /-.,:~éß\u2028\u200b٣",
+    "..", "//", "$uri", "%n", "%2f", "%{x}", "{{ 1 }}", "{% x %}", "${x}", "*/",
 )  # fmt: skip
 JUNK = (
     st.none()

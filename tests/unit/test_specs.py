@@ -30,8 +30,6 @@ from ansible_collections.pyweb.stack.plugins.module_utils.site import SOURCES, S
 
 ROLES = Path(__file__).parents[2] / "roles"
 NAMES = sorted(path.name for path in ROLES.iterdir())
-# What a role can do without, though the plan hands it over: None stands for it.
-NULLABLE = {"max_age"}
 
 
 def load(path):
@@ -87,9 +85,13 @@ def test_roles_are_the_app_and_one_for_each_server_of_the_plan():
 @pytest.mark.parametrize("role", NAMES)
 def test_specs_equal_defaults(role):
     defaults = load(ROLES / role / "defaults" / "main.yml")
-    assert defaults.pop(f"{role}_sites") == f"{{{{ pyweb_plan.{role}_sites | default([]) }}}}"
     options = dict(options_of(role))
-    assert options.pop(f"{role}_sites")["default"] == []
+    planned = [name for name in (f"{role}_sites", "app_ports") if name in defaults]
+    assert f"{role}_sites" in planned
+    for name in planned:
+        key = name if name.endswith("_sites") else name.removeprefix("app_")
+        assert defaults.pop(name) == f"{{{{ pyweb_plan.{key} | default([]) }}}}"
+        assert options.pop(name)["default"] == []
     assert {name: option["default"] for name, option in options.items()} == defaults
     assert all(name.startswith(f"{role}_") for name in options)
 
@@ -153,7 +155,7 @@ def only_required(value, options):
     return {
         key: only_required(item, options[key].get("options"))
         for key, item in value.items()
-        if options[key].get("required") or key in NULLABLE or key in ("path", "host", "port")
+        if options[key].get("required") or key in ("path", "host", "port")
     }
 
 
@@ -174,7 +176,8 @@ def renderer(role):
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(CoreFilters().filters())
+    # Ansible's own "default" knows only Ansible's kind of undefined value.
+    environment.filters.update({**CoreFilters().filters(), "default": environment.filters["default"]})
     environment.filters.update({"pyweb.stack.vhosts": vhosts, "pyweb.stack.environment_file": environment_file})
     for name in ("map", "reject", "rejectattr", "select", "selectattr", "unique"):
         environment.filters[name] = as_list(environment.filters[name])

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.units import State, Unit, decide
+from ansible_collections.pyweb.stack.plugins.module_utils.units import State, Unit, batches, decide
 
 UP = State(active=True, enabled="enabled", exists=True)
 DOWN = State(active=False, enabled="enabled", exists=True)
@@ -47,3 +47,11 @@ def test_a_socket_takes_its_service_along():
     effects = {**KNOWN, "a.socket reload": "1", "a.socket restart": "1"}
     work = decide([socket, SERVICE], {"a.socket": UP, "a.service": UP}, effects, now)
     assert work.verbs == {"a.socket": "restart", "a.service": "restart"}
+
+
+def test_batches_keep_a_socket_with_its_service_and_lose_none():
+    names = [f"{site}.{kind}" for kind in ("socket", "service") for site in "abcde"]
+    groups = batches(names, 2)
+    assert sorted(name for group in groups for name in group) == sorted(names)
+    assert [sorted({name[0] for name in group}) for group in groups] == [["a", "b"], ["c", "d"], ["e"]]
+    assert batches([], 2) == []

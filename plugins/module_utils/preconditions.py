@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a host must not have when a change begins: another program on our ports, or an account of another purpose under a site's name."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp (proc(5))
+
+
+def listeners(tables: list[str], port: int) -> set[str]:
+    """Inode numbers of the sockets that listen on a port, by the texts of /proc/net/tcp and /proc/net/tcp6."""
+    found = set()
+    for table in tables:
+        for line in table.splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                found.add(fields[9])
+    return found
+
+
+def holders(inodes: set[str]) -> dict[int, str]:
+    """Processes that hold one of these sockets: process id to name."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            targets = {os.readlink(handle) for handle in (process / "fd").iterdir()}
+            if targets & {f"socket:[{inode}]" for inode in inodes}:
+                found[int(process.name)] = (process / "comm").read_text().strip()
+        except OSError:
+            continue  # it has ended meanwhile
+    return found
+
+
+def unit_of(process: int) -> str:
+    """The systemd unit that a process belongs to, or nothing."""
+    try:
+        group = Path(f"/proc/{process}/cgroup").read_text()
+    except OSError:
+        return ""
+    return next((part for line in group.splitlines() for part in reversed(line.split("/")) if part.endswith(".service")), "")
+
+
+def taken_port(port: int, unit: str) -> str | None:
+    """Who holds a port that a unit needs, if it is another."""
+    tables = [path.read_text() for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.exists()]
+    for process, name in sorted(holders(listeners(tables, port)).items()):
+        owner = unit_of(process)
+        if owner != unit:
+            stop = f"systemctl disable --now {owner}" if owner else f"kill {process}"
+            return f"port {port} is taken by {name} (process {process}), and {unit} needs it; to free it: {stop}"
+    return None
+
+
+def foreign_account(name: str, home: str) -> str | None:
+    """What an account of this name is, if it is there and not a site's."""
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    if found.pw_dir == home:
+        return None
+    return f"the account {name} exists on this host for another purpose (home {found.pw_dir}); give the site another name"

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+
+import pytest
+from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import foreign_account, holders, listeners, taken_port
+
+TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1 0000000000000000 100 0 0 10 0
+   1: 00000000:01BB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 222 1 0000000000000000 100 0 0 10 0
+   2: 0100007F:0050 0100007F:8A2C 01 00000000:00000000 00:00000000 00000000     0        0 333 1 0000000000000000 100 0 0 10 0
+"""
+
+
+@pytest.mark.parametrize(("port", "inodes"), [(80, {"111"}), (443, {"222"}), (8080, set()), (0x8A2C, set())])
+def test_only_what_listens_on_the_port_counts(port, inodes):
+    assert listeners([TABLE], port) == inodes
+
+
+@pytest.fixture(name="listener")
+def a_listener():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def test_a_listener_is_found_with_its_process(listener):
+    found = holders({str(os.fstat(listener.fileno()).st_ino)})
+    assert os.getpid() in found
+
+
+def test_a_port_that_another_has_is_named_with_its_holder(listener):
+    port = listener.getsockname()[1]
+    words = taken_port(port, "no-such-unit.service")
+    assert f"port {port} is taken by" in words
+    assert f"process {os.getpid()}" in words
+    assert "no-such-unit.service needs it; to free it: " in words
+
+
+def test_a_free_port_is_free(listener):
+    port = listener.getsockname()[1]
+    listener.close()
+    assert taken_port(port, "no-such-unit.service") is None
+
+
+def test_an_account_of_another_purpose_is_named():
+    me = pwd.getpwuid(os.getuid())
+    assert f"the account {me.pw_name} exists" in foreign_account(me.pw_name, "/var/lib/pyweb/site")
+    assert foreign_account(me.pw_name, me.pw_dir) is None
+    assert foreign_account("no-such-account", "/var/lib/pyweb/site") is None

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import pwd
 from pathlib import Path
@@ -26,14 +27,15 @@ def listeners(tables: list[str], port: int) -> set[str]:
 
 def holders(inodes: set[str]) -> dict[int, str]:
     """Processes that hold one of these sockets: process id to name."""
+    wanted = {f"socket:[{inode}]" for inode in inodes}
     found = {}
-    for process in Path("/proc").glob("[0-9]*"):
+    for handle in glob.iglob("/proc/[0-9]*/fd/*") if wanted else ():
+        process = Path(handle).parents[1]
         try:
-            targets = {os.readlink(handle) for handle in (process / "fd").iterdir()}
-            if targets & {f"socket:[{inode}]" for inode in inodes}:
+            if os.readlink(handle) in wanted:
                 found[int(process.name)] = (process / "comm").read_text().strip()
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # closed meanwhile
     return found
 
 

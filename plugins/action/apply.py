@@ -10,7 +10,6 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import UNTRUSTED_HEADERS
 from ansible_collections.pyweb.stack.plugins.plugin_utils.source import COLLECTION
 
 
@@ -62,7 +61,7 @@ class ActionModule(ActionBase):
             path = os.path.join(shared, name)
         with open(path, encoding="utf-8") as source:
             template = trust_as_template(source.read())
-        variables = {"ansible_managed": "Ansible managed", **task_vars, "site": site, "untrusted_headers": UNTRUSTED_HEADERS}
+        variables = {"ansible_managed": "Ansible managed", **task_vars, "site": site}
         templar = self._templar.copy_with_new_env(searchpath=[os.path.dirname(path), shared], available_variables=variables)
         content = templar.template(template, escape_backslashes=False, overrides={"trim_blocks": True, "lstrip_blocks": True})
         return {**{key: value for key, value in file.items() if key != "template"}, "content": str(content)}

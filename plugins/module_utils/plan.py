@@ -46,24 +46,6 @@ BACKS = {
 TRANSPORTS = ("unix", "tcp")
 DEFAULTS = {"front": "nginx", "back": "uwsgi"}
 
-# What a client may send to be taken for somebody else, or for somewhere else. A front hides these from the application
-# (RFC 7239, section 8.1; CVE-2016-5385 for Proxy).
-UNTRUSTED_HEADERS = (
-    "Forwarded",
-    "Proxy",
-    "X-Client-IP",
-    "X-Forwarded-For",
-    "X-Forwarded-Host",
-    "X-Forwarded-Port",
-    "X-Forwarded-Prefix",
-    "X-Forwarded-Proto",
-    "X-Forwarded-Scheme",
-    "X-Forwarded-Server",
-    "X-Forwarded-Ssl",
-    "X-Real-IP",
-    "X-Script-Name",
-)
-
 # The account a Debian front runs as; its group reads static files and reaches the sockets.
 FRONT_GROUP = "www-data"
 FRONT_PORT = 80

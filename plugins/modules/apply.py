@@ -178,8 +178,6 @@ attributes:
     support: full
     platforms: debian
     description: Debian 12 and 13.
-notes:
-  - Templates see the variables of the task, and C(untrusted_headers), the request headers by which a client could lie about itself.
 author: The pyweb.stack founders (@pyweb)
 """
 

@@ -140,7 +140,7 @@ def test_static_files_of_a_package(httpbin):
     answer = httpbin.ask("/flasgger_static/swagger-ui.css")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/css")
-    assert answer.headers["Cache-Control"] == "public, max-age=60"
+    assert answer.headers["Cache-Control"] == "max-age=60"
 
 
 def test_a_name_that_no_site_has_is_refused(host):

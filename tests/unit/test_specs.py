@@ -181,7 +181,7 @@ def renderer(role):
     environment.filters.update({"pyweb.stack.vhosts": vhosts, "pyweb.stack.environment_file": environment_file})
     for name in ("map", "reject", "rejectattr", "select", "selectattr", "unique"):
         environment.filters[name] = as_list(environment.filters[name])
-    environment.globals.update(ansible_managed="managed", untrusted_headers=planning.UNTRUSTED_HEADERS)
+    environment.globals.update(ansible_managed="managed")
     return environment
 
 

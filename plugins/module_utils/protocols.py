@@ -411,7 +411,6 @@ class FastCgiResponseDecoder(ResponseDecoder):
         if refusal:
             raise ProtocolError(f"the application refused the request: {FCGI_REFUSALS.get(refusal, refusal)}")
         self._cgi.close()
-        assert self._cgi.response
         return self._cgi.response
 
     def _exactly(self, length: int) -> Generator[None, None, bytes]:

@@ -106,7 +106,9 @@ options:
         type: list
         elements: dict
   absent:
-    description: Paths of files or links that have to be out of the way, such as a distribution's default site. They are put back when the set no longer names them.
+    description:
+      - Paths of files or links that have to be out of the way, such as a distribution's default site.
+      - They are put back when the set no longer names them.
     type: list
     elements: str
     default: []

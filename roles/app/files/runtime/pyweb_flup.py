@@ -488,7 +488,7 @@ class SCGIConnection(scgi_base.Connection):
             if not piece:
                 raise EOFError
             start += piece
-        digits, _, block = start.partition(b":")
+        digits, colon, block = start.partition(b":")
         if not digits.isdigit() or int(digits) < len(block):
             raise scgi_base.ProtocolError("invalid netstring length")
         parts = (block + self._take(int(digits) - len(block))).decode("latin-1").split("\0")
@@ -541,7 +541,7 @@ class Worker:
         faulthandler.register(signal.SIGALRM, chain=True)
         faulthandler.enable()
         for number in STOP_SIGNALS:
-            signal.signal(number, lambda *_: self.stop())
+            signal.signal(number, lambda *ignored: self.stop())
         threads = [threading.Thread(target=self._serve) for _ in range(self._settings.threads)]
         self._tell(READY)  # first: a request that kills the worker at once must not look like a failure to start
         try:

@@ -65,7 +65,7 @@ PAGE = """<header>
 <p>This sample site of pyweb.stack tells every visitor how its host is set up. Put your own site in its place with the
 variable <code>sites</code>. Programs can read this page <a href="{mount}/?format=json">as JSON</a>.</p>
 <h2 id="environ">What the application was given</h2>
-<p>The text values of this request’s WSGI environ. Credentials are hidden.</p>
+<p>The text values of the WSGI environ of this request. Credentials are hidden.</p>
 <table aria-labelledby="environ">
 <tr><th scope="col">Name</th><th scope="col">Value</th></tr>
 {rows}
@@ -116,7 +116,7 @@ def describe(environ):
     back = os.environ.get("PYWEB_BACK")
     # Over http this is the back's own name, if anything: a front does not send its version along.
     software = "" if link == "http" else environ.get("SERVER_SOFTWARE", "")
-    product, _, version = software.partition(" ")[0].partition("/")
+    product, slash, version = software.partition(" ")[0].partition("/")
     front = os.environ.get("PYWEB_FRONT") or product.lower() or None
     return {
         "front": front,

@@ -188,6 +188,7 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
         site["account"] = name
         site["unit"] = f"pyweb-{name}-{site['back']}-{site['link']}-{site['transport']}"
         site["runtime"] = _runtime(site)
+        site["target"] = _target(site, site["link"], site["endpoint"], f"{site['unit']}.service")
         site["extra"] = site["extra"].get(front, "")
         for static in site["static"]:
             static["url"] = site["script_name"] + static["url"]
@@ -235,7 +236,7 @@ APP_KEYS = (
     "environment", "secrets",
 )  # fmt: skip
 BACK_KEYS = (
-    "name", "account", "unit", "back", "link", "endpoint", "release", "runtime",
+    "name", "account", "unit", "back", "link", "endpoint", "release", "runtime", "target",
     "processes", "threads", "request_timeout", "max_requests",
 )  # fmt: skip
 FRONT_KEYS = (
@@ -256,16 +257,15 @@ def _by_role(front: str, sites: list[dict]) -> dict:
         "app_sites": part(APP_KEYS, sites),
         **{f"back_{back}_sites": part(BACK_KEYS, [site for site in sites if site["back"] == back]) for back in backs},
         f"front_{front}_sites": part(FRONT_KEYS, sites),
-        "back_targets": [_target(site, site["link"], site["endpoint"]) for site in sites],
-        "front_targets": [_target(site, "http", {"transport": "tcp", "host": "127.0.0.1", "port": FRONT_PORT}) for site in sites],
+        "targets": [_target(site, "http", {"transport": "tcp", "host": "127.0.0.1", "port": FRONT_PORT}, FRONTS[front].unit) for site in sites],
     }
 
 
-def _target(site: dict, link: str, endpoint: dict) -> dict:
+def _target(site: dict, link: str, endpoint: dict, unit: str) -> dict:
     """What to probe of a site: its application below its mount, by one of its names."""
     host = next(iter(site["server_names"]), "localhost").replace("*", "www")
     where = {key: endpoint[key] for key in ("transport", "path", "host", "port") if key in endpoint}
-    return {"name": site["name"], "link": link, "endpoint": where, "script_name": site["script_name"], "host": host, "unit": f"{site['unit']}.service"}
+    return {"name": site["name"], "link": link, "endpoint": where, "script_name": site["script_name"], "host": host, "unit": unit}
 
 
 def vhosts(sites: list[dict]) -> list[dict]:

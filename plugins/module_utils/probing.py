@@ -31,6 +31,33 @@ PAUSE_GROWTH = 1.25  # each pause between two tries is so much longer than the o
 PAUSE_MAX_GROWTH = 10  # ... up to so many times the first
 
 
+# How the modules take a target as an argument; ENDPOINT_SPEC is its endpoint.
+ENDPOINT_SPEC = {
+    "transport": {"type": "str", "choices": ["unix", "tcp"], "required": True},
+    "path": {"type": "path"},
+    "host": {"type": "str", "default": "127.0.0.1"},
+    "port": {"type": "int"},
+}
+
+TARGET_SPEC = {
+    "name": {"type": "str", "required": True},
+    "link": {"type": "str", "choices": ["http", "fastcgi", "scgi", "uwsgi"], "required": True},
+    "endpoint": {
+        "type": "dict",
+        "required": True,
+        "options": ENDPOINT_SPEC,
+        "required_if": [("transport", "unix", ["path"]), ("transport", "tcp", ["port"])],
+    },
+    "script_name": {"type": "str", "default": ""},
+    "path": {"type": "str", "default": "/"},
+    "host": {"type": "str", "default": "localhost"},
+    "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
+    "headers": {"type": "dict", "default": {}},
+    "status": {"type": "list", "elements": "int"},
+    "unit": {"type": "str"},
+}
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """Where a server listens: a unix socket's path, or else a host and a port."""
@@ -110,6 +137,18 @@ class Outcome:
             return f"{where}: status {self.response.status}"
         hint = f"; look at: journalctl -u {self.target.unit} -n 50" if self.target.unit else ""
         return f"{where}: {self.fault}{hint}"
+
+
+def target_of(given: dict) -> Target:
+    """A target from the arguments of a module, checked by TARGET_SPEC."""
+    values = {key: value for key, value in given.items() if value is not None}
+    endpoint = values.pop("endpoint")
+    if endpoint["transport"] == "unix":
+        values["endpoint"] = Endpoint(path=endpoint["path"])
+    else:
+        values["endpoint"] = Endpoint(host=endpoint["host"], port=endpoint["port"])
+    values["headers"] = {name: str(value) for name, value in values["headers"].items()}
+    return Target(**values)
 
 
 def ask(target: Target, timeout: float = 5, body_limit: int | None = 65536) -> Outcome:

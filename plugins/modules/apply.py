@@ -13,11 +13,13 @@ description:
   - Brings everything that a role owns on a host to the wanted state in one round trip - packages, files, links and systemd units.
   - Templates are rendered on the controller. The files are compared with what the host has, tried by the server's own parser in a
     private view of the host (an overlay in a mount namespace of its own), and only then swapped in. Units are then reloaded or restarted,
-    and only those whose files changed since they last took them up.
-  - Where the parser refuses the files or a unit does not come up, the files are put back byte for byte and the units with them.
+    and only those whose files changed since they last took them up. Targets of these units are then asked until they are healthy.
+  - Where the parser refuses the files, a unit does not come up or a target is not healthy then, the files are put back byte for byte and the
+    units with them.
     A change that was killed half way is undone by the next run before anything else.
   - A file that the set owned before and no longer names is removed, or what stood there before the set took it over is put back.
     Other files are not touched.
+extends_documentation_fragment: pyweb.stack.targets
 options:
   name:
     description: Name of the set, usually the role's. The host keeps a record by this name below C(/var/lib/pyweb/.changes).
@@ -227,6 +229,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, Entry, digest, run
 from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import foreign_account, taken_port
+from ansible_collections.pyweb.stack.plugins.module_utils.probing import TARGET_SPEC, target_of, wait_until_healthy
 from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, Work, bring_back, carry_out, decide, states, take_down
 
 FILE = {
@@ -268,6 +271,7 @@ ARGUMENTS = {
     "check": {"type": "list", "elements": "str", "default": []},
     "commands": {"type": "list", "elements": "dict", "options": COMMAND, "default": []},
     "units": {"type": "list", "elements": "dict", "options": UNIT, "default": []},
+    "targets": {"type": "list", "elements": "dict", "options": TARGET_SPEC, "default": []},
 }
 
 
@@ -350,7 +354,7 @@ def main() -> None:
             module.fail_json(msg=f"{' '.join(parameters['check'])} refuses the new files; nothing was changed:\n{tried[1]}", units={}, **result)
 
     units = [Unit(**{key: tuple(value) if isinstance(value, list) else value for key, value in unit.items() if key != "each"}) for unit in parameters["units"]]
-    taking_up = TakingUp(change, units, parameters["commands"])
+    taking_up = TakingUp(change, units, parameters["commands"], parameters["targets"])
 
     if module.check_mode:
         work = taking_up.decide(expecting=different)
@@ -375,8 +379,8 @@ def main() -> None:
 class TakingUp:
     """Makes the host work with the files that it has: commands that read them, then units."""
 
-    def __init__(self, change: Change, units: list[Unit], commands: list[dict]) -> None:
-        self._change, self._units, self._commands = change, units, commands
+    def __init__(self, change: Change, units: list[Unit], commands: list[dict], targets: list[dict]) -> None:
+        self._change, self._units, self._commands, self._targets = change, units, commands, targets
         self.work = Work()
         self.ran: list[str] = []
 
@@ -423,7 +427,13 @@ class TakingUp:
             if status != 0:
                 return f"{' '.join(check)} refuses the new files:\n{words}"
         self.work = self.decide()
-        return carry_out(self.work)
+        return carry_out(self.work) or (self._unhealthy() if self.work.verbs else None)
+
+    def _unhealthy(self) -> str | None:
+        """Which targets of the units at work are not healthy, if any: what is up may still answer nothing but errors."""
+        asked = [target for target in self._targets if target["unit"] is None or target["unit"] in self.work.verbs]
+        outcomes = wait_until_healthy([target_of(target) for target in asked])
+        return "\n".join(str(outcome) for outcome in outcomes if outcome.fault is not None) or None
 
 
 if __name__ == "__main__":

@@ -17,78 +17,8 @@ description:
   - Fails when a target is not healthy, naming each such target, what was seen of it last, and where to look.
 author:
   - The pyweb.stack founders (@pyweb)
+extends_documentation_fragment: pyweb.stack.targets
 options:
-  targets:
-    description: What to ask.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: What to call the target in results and messages.
-        type: str
-        required: true
-      link:
-        description: The protocol that the target speaks. V(http) is HTTP/1.1 without TLS.
-        type: str
-        choices: [http, fastcgi, scgi, uwsgi]
-        required: true
-      endpoint:
-        description: Where the target listens.
-        type: dict
-        required: true
-        suboptions:
-          transport:
-            description: Whether it listens on a unix socket or on a TCP port.
-            type: str
-            choices: [unix, tcp]
-            required: true
-          path:
-            description: The path of the unix socket. Required with O(targets[].endpoint.transport=unix).
-            type: path
-          host:
-            description: The address, or a name of it. Used with O(targets[].endpoint.transport=tcp).
-            type: str
-            default: 127.0.0.1
-          port:
-            description: The port. Required with O(targets[].endpoint.transport=tcp).
-            type: int
-      script_name:
-        description:
-          - The mount of the application, such as V(/app), not percent-encoded; empty where it is mounted at the root.
-          - Over V(http) it is only the first part of the path that is asked for. Over the others it is C(SCRIPT_NAME).
-        type: str
-        default: ""
-      path:
-        description: The path below the mount, percent-encoded, and perhaps a query.
-        type: str
-        default: /
-      host:
-        description: The C(Host) that is asked for, perhaps with a port.
-        type: str
-        default: localhost
-      scheme:
-        description:
-          - The scheme that the application is told its client used.
-          - Over V(http) it is told by C(X-Forwarded-Proto), which is sent with C(X-Forwarded-For).
-            The connection itself has no TLS.
-        type: str
-        choices: [http, https]
-        default: http
-      headers:
-        description: Further headers of the request, which replace those that the module would send.
-        type: dict
-        default: {}
-      status:
-        description:
-          - The statuses that count as healthy.
-          - By default every one from 200 to 499, since a page that is missing or moved, or asks for a login,
-            also shows that the application runs.
-        type: list
-        elements: int
-      unit:
-        description: The systemd unit of the target. The failure message names its journal.
-        type: str
   timeout:
     description:
       - Seconds after which no target is asked once more. Each is asked at least once, so V(0) means a single try.
@@ -232,52 +162,16 @@ targets:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pyweb.stack.plugins.module_utils.probing import Endpoint, Outcome, Target, wait_until_healthy
+from ansible_collections.pyweb.stack.plugins.module_utils.probing import TARGET_SPEC, Outcome, target_of, wait_until_healthy
 from ansible_collections.pyweb.stack.plugins.module_utils.protocols import ProtocolError
 
-ENDPOINT_SPEC = {
-    "transport": {"type": "str", "choices": ["unix", "tcp"], "required": True},
-    "path": {"type": "path"},
-    "host": {"type": "str", "default": "127.0.0.1"},
-    "port": {"type": "int"},
-}
-
-TARGET_SPEC = {
-    "name": {"type": "str", "required": True},
-    "link": {"type": "str", "choices": ["http", "fastcgi", "scgi", "uwsgi"], "required": True},
-    "endpoint": {
-        "type": "dict",
-        "required": True,
-        "options": ENDPOINT_SPEC,
-        "required_if": [("transport", "unix", ["path"]), ("transport", "tcp", ["port"])],
-    },
-    "script_name": {"type": "str", "default": ""},
-    "path": {"type": "str", "default": "/"},
-    "host": {"type": "str", "default": "localhost"},
-    "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
-    "headers": {"type": "dict", "default": {}},
-    "status": {"type": "list", "elements": "int"},
-    "unit": {"type": "str"},
-}
-
 ARGUMENT_SPEC = {
-    "targets": {"type": "list", "elements": "dict", "required": True, "options": TARGET_SPEC},
+    "targets": {"type": "list", "elements": "dict", "options": TARGET_SPEC, "default": []},
     "timeout": {"type": "float", "default": 30},
     "try_timeout": {"type": "float", "default": 5},
     "interval": {"type": "float", "default": 0.2},
     "body_limit": {"type": "int", "default": 65536},
 }
-
-
-def target_of(given: dict) -> Target:
-    values = {key: value for key, value in given.items() if value is not None}
-    endpoint = values.pop("endpoint")
-    if endpoint["transport"] == "unix":
-        values["endpoint"] = Endpoint(path=endpoint["path"])
-    else:
-        values["endpoint"] = Endpoint(host=endpoint["host"], port=endpoint["port"])
-    values["headers"] = {name: str(value) for name, value in values["headers"].items()}
-    return Target(**values)
 
 
 def result_of(outcome: Outcome) -> dict:

@@ -221,8 +221,7 @@ def test_every_combination_is_planned(front, back, link, transport):
         "ports",
         f"back_{back}_sites",
         f"front_{front}_sites",
-        "back_targets",
-        "front_targets",
+        "targets",
     }
     (application,), (behind,), (before,) = (
         planned["app_sites"],
@@ -239,7 +238,7 @@ def test_every_combination_is_planned(front, back, link, transport):
         "PYWEB_PROCESSES": "2",
         "PYWEB_THREADS": "4", "PYWEB_REQUEST_TIMEOUT": "60", "PYWEB_MAX_REQUESTS": "0",
     }  # fmt: skip
-    (behind_target,), (before_target,) = planned["back_targets"], planned["front_targets"]
+    behind_target, (before_target,) = behind["target"], planned["targets"]
     assert behind_target["link"] == link
     assert before_target["link"] == "http"
     assert behind_target["host"] == before_target["host"] == "shop.example.org"
@@ -276,7 +275,7 @@ def test_without_sites_there_is_the_sample(sites, front):
         {"PYWEB_FRONT": front},
     )
     assert (before["server_names"], before["mount"]) == ([], "/")
-    assert planned["front_targets"][0]["host"] == "localhost"
+    assert planned["targets"][0]["host"] == "localhost"
 
 
 def test_mount_static_and_extra_are_finished():
@@ -302,7 +301,7 @@ def test_several_backs():
 
 
 def test_wildcard_is_probed_by_a_name_it_covers():
-    assert plan({"sites": [a_site(server_names=["*.x.org"])]})["front_targets"][0]["host"] == "www.x.org"
+    assert plan({"sites": [a_site(server_names=["*.x.org"])]})["targets"][0]["host"] == "www.x.org"
 
 
 def test_input_is_left_as_it_was():
@@ -550,13 +549,13 @@ SAFE = {
     "runtime": re.compile(r"[\w.:/~-]*", re.ASCII),
     "python": PATH,
 }
-# What no configuration of a server carries: it goes to pip, or to the controller's own file system.
-TO_PIP = {"source", "requirements", "back_requirements"}
+# What no configuration of a server carries: it goes to pip, to the controller's own file system, or to the probe.
+NOT_RENDERED = {"source", "requirements", "back_requirements", "target"}
 FREE_TEXT = {"environment", "secrets", "extra"}
 
 
 def assert_safe(key, value):
-    if key in TO_PIP or key in FREE_TEXT or value is None or isinstance(value, (bool, int)):
+    if key in NOT_RENDERED or key in FREE_TEXT or value is None or isinstance(value, (bool, int)):
         return
     if isinstance(value, list):
         for item in value:

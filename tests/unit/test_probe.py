@@ -15,6 +15,7 @@ import time
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.pyweb.stack.plugins.doc_fragments.targets import ModuleDocFragment
 from ansible_collections.pyweb.stack.plugins.module_utils.probing import Endpoint, Target, ask, wait_until_healthy
 from ansible_collections.pyweb.stack.plugins.module_utils.protocols import ProtocolError
 from ansible_collections.pyweb.stack.plugins.modules import probe
@@ -355,5 +356,7 @@ def test_documentation_equals_the_specification():
             for name, option in spec.items()
         }
 
-    documentation = yaml.safe_load(probe.DOCUMENTATION)
-    assert described(documentation["options"]) == specified(probe.ARGUMENT_SPEC)
+    options = {}
+    for text in (ModuleDocFragment.DOCUMENTATION, probe.DOCUMENTATION):
+        options.update(yaml.safe_load(text)["options"])
+    assert described(options) == specified(probe.ARGUMENT_SPEC)

@@ -542,7 +542,7 @@ class Worker:
         faulthandler.enable()
         for number in STOP_SIGNALS:
             signal.signal(number, lambda *ignored: self.stop())
-        threads = [threading.Thread(target=self._serve) for _ in range(self._settings.threads)]
+        threads = [threading.Thread(target=self._serve) for number in range(self._settings.threads)]
         self._tell(READY)  # first: a request that kills the worker at once must not look like a failure to start
         try:
             for thread in threads:

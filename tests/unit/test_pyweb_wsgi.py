@@ -187,7 +187,7 @@ def test_mount_that_is_not_ascii():
 
 
 def wrapped(wsgi, application):
-    return wsgi.wrap(application, ())
+    return wsgi.wrap(application, (), wsgi.Back())
 
 
 def begin(start_response):
@@ -238,8 +238,8 @@ def test_empty_piece_begins_no_response(wsgi):
 
     statuses = []
     pieces = list(wrapped(wsgi, application)(request(), lambda status, *others: statuses.append(status)))
-    assert pieces == [b"", b"Internal Server Error"]
-    assert statuses == ["200 OK", "500 Internal Server Error"]
+    assert pieces == [b"Internal Server Error"]
+    assert statuses == ["500 Internal Server Error"]
 
 
 def test_uwsgi_takes_exc_info_and_lets_python_find_fault(wsgi):
@@ -251,6 +251,71 @@ def test_uwsgi_takes_exc_info_and_lets_python_find_fault(wsgi):
     statuses = []
     assert wrapped(wsgi, fails_at_once)(request(), start_response) == [b"Internal Server Error"]
     assert statuses == ["500 Internal Server Error"]
+
+
+def began(wsgi, back, body, **variables):
+    """The headers with which a response to a result begins, and its pieces."""
+
+    def application(environ, start_response):
+        begin(start_response)
+        return body
+
+    calls = []
+    result = wsgi.wrap(application, (), back)(request(**variables), lambda *arguments: calls.append(arguments))
+    pieces = list(result)
+    (status, headers), = calls
+    return dict(headers[2:]), pieces
+
+
+@pytest.mark.parametrize("body, length", [([b"a", b"bc"], "3"), ((b"a",), "1"), ([], "0"), (iter(()), "0")])
+def test_length_that_is_known_is_told(wsgi, body, length):
+    assert began(wsgi, wsgi.Back(), body)[0] == {"Content-Length": length}
+
+
+def test_response_to_head_gets_no_length(wsgi):
+    assert began(wsgi, wsgi.Back(), [], REQUEST_METHOD="HEAD")[0] == {}
+
+
+def test_stream_is_marked_for_nginx_alone(wsgi):
+    assert began(wsgi, wsgi.Back(), iter([b"a"]))[0] == {}
+    assert began(wsgi, wsgi.Back(), iter([b"a"]), SERVER_SOFTWARE="nginx/1.26")[0] == {"X-Accel-Buffering": "no"}
+
+
+@pytest.mark.parametrize("protocol, headers, pieces", [
+    ("HTTP/1.1", {"X-Accel-Buffering": "no", "Transfer-Encoding": "chunked"}, [b"1\r\na\r\n", b"a\r\n0123456789\r\n", b"0\r\n\r\n"]),
+    ("HTTP/1.0", {"X-Accel-Buffering": "no"}, [b"a", b"0123456789"]),
+])
+def test_stream_of_uwsgi_over_http_has_an_end(wsgi, protocol, headers, pieces):
+    back = wsgi.Back("uwsgi", "http", "unix")
+    assert began(wsgi, back, iter([b"a", b"", b"0123456789"]), SERVER_PROTOCOL=protocol) == (headers, pieces)
+
+
+def quits_after_data(environ, start_response):
+    begin(start_response)
+    yield b"data"
+    sys.exit("reason")
+
+
+def test_exit_within_the_response_ends_no_process(wsgi):
+    with pytest.raises(RuntimeError, match="exit within a response"):
+        serve(wrapped(wsgi, quits_after_data), request())
+
+
+def test_start_response_twice_is_an_error(wsgi):
+    def application(environ, start_response):
+        begin(start_response)
+        begin(start_response)
+
+    assert serve(wrapped(wsgi, application), request()).startswith(b"Status: 500 ")
+
+
+@pytest.mark.parametrize("path, expected", [
+    ("/a/../b", "/b"), ("/./a", "/a"), ("/a/.", "/a/"), ("/a/..", "/"), ("/../a", "/a"), ("/a//./b", "/a//b"), ("/a/...", "/a/..."), ("/.a", "/.a"), ("", ""),
+])
+def test_dots_are_resolved(wsgi, path, expected):
+    environ = {"PATH_INFO": path}
+    wsgi.resolve_dots(environ)
+    assert environ["PATH_INFO"] == expected
 
 
 def fails_after_data(environ, start_response):
@@ -319,8 +384,12 @@ def test_close_reaches_a_result_that_was_never_read(wsgi):
 @pytest.mark.parametrize("result", [[b"a"], (b"a", b"b"), io.BytesIO(b"a"), FileWrapper(io.BytesIO(b"a"))])
 def test_result_that_runs_no_code_is_the_servers_own(wsgi, result):
     """A server that sends files itself knows one by its identity or its type."""
+    def application(environ, start_response):
+        begin(start_response)
+        return result
+
     environ = request(**{"wsgi.file_wrapper": FileWrapper})
-    assert wrapped(wsgi, lambda environ, start_response: result)(environ, None) is result
+    assert wrapped(wsgi, application)(environ, lambda *arguments: None) is result
 
 
 def test_exc_info_and_write_are_the_servers(wsgi):

@@ -305,11 +305,21 @@ class FastCGIBody(io.RawIOBase):
 
 class FastCGIRequest(fcgi_base.Request):
     def run(self) -> None:
-        """Where the application fails half way, the end of the request is never sent, and so the front knows."""
+        """Where the application fails half way, what is sent instead of the end of the request is no record at all.
+
+        Nothing at all would do for other fronts, but nginx takes the end of the connection for one of the response.
+        """
         if self.role != fcgi_base.FCGI_RESPONDER:
             self._end(0, fcgi_base.FCGI_UNKNOWN_ROLE)
             return
-        self.server.respond(self.params, io.BufferedReader(self.stdin), self._conn.wire, self._write)
+        wire = self._conn.wire
+        try:
+            self.server.respond(self.params, io.BufferedReader(self.stdin), wire, self._write)
+        except Exception:
+            if not wire.gone:
+                wire.send(bytes(fcgi_base.FCGI_HEADER_LEN))
+                wire.flush()
+            raise
         self._flush()
         self._end()
         self._conn.wire.unread = not self.stdin.ended and not self._conn.only_the_end_is_unread()

@@ -5,9 +5,10 @@
 """The WSGI callable that every back loads: the site's own application, seen the same over every link.
 
 What a link spoils in the environ is repaired by functions that know nothing but the environ; `repairs` says which
-a link needs. Around the application itself there is one thing only: where it fails before its response has begun,
-the answer is a plain 500 and the traceback is in wsgi.errors; where it fails later, the exception goes on to the
-server, which breaks the connection off.
+a link needs. The response is held back until its body begins, so that all servers begin it alike: with a length
+where one is known, else marked as a stream. Where the application fails before that, the answer is a plain 500 and
+the traceback is in wsgi.errors; where it fails later, the response is broken off and the exception goes on to the
+server.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 # What a client may have made up: a framework that believes one of these would be told a wrong address, scheme or
 # host, or a wrong proxy for its own requests (HTTP_PROXY). What is true of them is in REMOTE_ADDR, wsgi.url_scheme,
-# HTTP_HOST and SCRIPT_NAME.
+# HTTP_HOST and SCRIPT_NAME, and of a body in CONTENT_LENGTH and CONTENT_TYPE, which some fronts send twice.
 UNTRUSTED = (
     "HTTP_CLIENT_IP",
+    "HTTP_CONTENT_LENGTH",
+    "HTTP_CONTENT_TYPE",
     "HTTP_FORWARDED",
     "HTTP_PROXY",
     "HTTP_TRUE_CLIENT_IP",
@@ -46,6 +49,9 @@ UNTRUSTED = (
     "HTTP_X_URL_SCHEME",
 )
 
+# How Apache is told to treat its own links; it sends these variables along.
+SETTINGS = ("ap_trust_cgilike_cl", "proxy-sendcl")
+
 
 class BadRequest(Exception):
     """A request that no front of ours has sent on as it is; the text says why."""
@@ -63,8 +69,8 @@ def load(name: str) -> Callable:
 def repairs(link: str, mount: str) -> tuple[Callable[[dict], None], ...]:
     """The functions that mend the environ of a link, in their order."""
     if link == "http":
-        return believe_forwarded, functools.partial(split_mount, mount), drop_untrusted
-    return believe_variables, drop_untrusted
+        return believe_forwarded, believe_path, resolve_dots, functools.partial(split_mount, mount), drop_untrusted
+    return believe_variables, believe_path, functools.partial(split_mount, mount), drop_untrusted
 
 
 def believe_forwarded(environ: dict) -> None:
@@ -107,6 +113,35 @@ def set_scheme(environ: dict, scheme: str) -> None:
         environ.pop("HTTPS", None)
 
 
+def resolve_dots(environ: dict) -> None:
+    """Resolve . and .. in PATH_INFO, as every front has done to find the site (RFC 3986, 5.2.4)."""
+    path = environ.get("PATH_INFO", "")
+    if "/." not in path:
+        return
+    segments = path.split("/")[1:]
+    kept: list[str] = []
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    environ["PATH_INFO"] = "/" + "/".join(kept)
+
+
+def believe_path(environ: dict) -> None:
+    """Take the decoded path from the variable that Apache is told to send along; a client's headers are all HTTP_*.
+
+    Of itself mod_proxy_uwsgi and mod_proxy_scgi leave the path encoded, or put its end into SCRIPT_NAME, too, and
+    mod_wsgi makes one slash of several.
+    """
+    path = environ.pop("PYWEB_PATH", None)
+    if path is not None:
+        environ["SCRIPT_NAME"] = ""
+        environ["PATH_INFO"] = path
+
+
 def split_mount(mount: str, environ: dict) -> None:
     """Move the mount from PATH_INFO to SCRIPT_NAME, unless the back has done so."""
     path = environ.get("PATH_INFO", "")
@@ -116,68 +151,196 @@ def split_mount(mount: str, environ: dict) -> None:
 
 
 def drop_untrusted(environ: dict) -> None:
-    for name in UNTRUSTED:
+    for name in (*UNTRUSTED, *SETTINGS):
         if name in environ:
             del environ[name]
 
 
-def wrap(application: Callable, repair: Iterable[Callable[[dict], None]]) -> Callable:
-    """The application behind the repairs, with one answer to its failures."""
+def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], back: Back) -> Callable:
+    """The application behind the repairs, with its response begun and ended the same by every server."""
 
     def wrapped(environ: dict, start_response: Callable) -> Iterable[bytes]:
+        response = Response(environ, start_response, back)
         try:
             for mend in repair:
                 mend(environ)
         except BadRequest as error:
             log(environ, f"Bad request: {error}\n")
-            return [answer("400 Bad Request", start_response)]
+            return [response.plain("400 Bad Request")]
         try:
-            result = application(environ, start_response)
-            if runs_no_code(environ, result):
-                return result
-            return Guarded(result, environ, start_response)
-        except (Exception, SystemExit):
-            return [server_error(environ, start_response)]
+            return response.of(application(environ, response.start))
+        except (Exception, SystemExit) as error:
+            return [response.fail(error)]
 
     return wrapped
 
 
-def runs_no_code(environ: dict, result: object) -> bool:
-    """Whether reading the result runs none of the application's code, or it is a file that the server sends itself.
+class Back:
+    """What a server leaves to be done where a response has no length."""
 
-    Such a result goes to the server as it is: uWSGI recognizes a file by its identity.
-    """
-    kind = type(result)
-    return kind is list or kind is tuple or kind is environ.get("wsgi.file_wrapper") or hasattr(result, "read")
+    def __init__(self, name: str = "", link: str = "", transport: str = "") -> None:
+        self.link = link
+        # uWSGI ends it with the connection only, and the front takes any end for a good one.
+        self.frames = name == "uwsgi" and link == "http"
+        self._resets = name == "uwsgi" and link in ("uwsgi", "scgi", "fastcgi") and transport == "tcp"
+        self._spoils = name == "uwsgi" and link == "fastcgi"
+
+    def break_off(self) -> None:
+        """Make the front see that a response is not complete; uWSGI ends all of them well, others do it themselves."""
+        if not (self._spoils or self._resets):
+            return
+        import socket
+
+        import uwsgi
+
+        with socket.socket(fileno=os.dup(uwsgi.connection_fd())) as connection:
+            if self._spoils:
+                try:
+                    connection.send(bytes(8))  # no record of FastCGI begins so
+                except OSError:
+                    pass  # the front has gone
+            if self._resets:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 
-class Guarded:
-    """An application's iterable, whose failure before the first byte is a 500."""
+class Response:
+    """The server's side of PEP 3333 for the application, and the application's for the server."""
 
-    __slots__ = ("_begun", "_environ", "_iterator", "_result", "_start_response")
+    __slots__ = ("_back", "_environ", "_framed", "_headers", "_start_response", "_status", "_write", "begun")
 
-    def __init__(self, result: Iterable[bytes], environ: dict, start_response: Callable) -> None:
-        self._result = result
-        self._iterator = iter(result)
+    def __init__(self, environ: dict, start_response: Callable, back: Back) -> None:
+        self.begun = False
+        self._back = back
         self._environ = environ
+        self._framed = False
+        self._headers: list[tuple[str, str]] = []
         self._start_response = start_response
-        self._begun = False
+        self._status = ""
+        self._write: Callable | None = None
+
+    def start(self, status: str, headers: list[tuple[str, str]], exc_info: tuple | None = None) -> Callable:
+        """PEP 3333's start_response()."""
+        if exc_info:
+            try:
+                if self.begun:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # it refers to this frame
+        elif self._status:
+            raise RuntimeError("the application has called start_response() twice")
+        self._status, self._headers = status, headers
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        """PEP 3333's write()."""
+        if not self.begun:
+            self.begin()
+        if data:
+            self._write(self.frame(data))
+
+    def begin(self, length: int | None = None, may_frame: bool = True, exc_info: tuple | None = None) -> None:
+        """Hand the start of the response to the server, now that its body begins; length: the body's, where known."""
+        if not self._status:
+            raise RuntimeError("the application has not called start_response()")
+        headers = self._headers
+        if not self._ends_by_itself():
+            if length is not None:
+                headers = [*headers, ("Content-Length", str(length))]
+            else:
+                headers = [*headers, *self._stream_headers(may_frame)]
+        try:
+            self._write = self._start_response(self._status, headers, *([exc_info] if exc_info else []))
+        except SystemError as error:
+            # uWSGI takes the new status and headers, and leaves the exception set, which Python then finds fault with.
+            if not exc_info or error.__cause__ is not exc_info[1]:
+                raise
+        self.begun = True
+
+    def _ends_by_itself(self) -> bool:
+        return (
+            self._environ.get("REQUEST_METHOD") == "HEAD"
+            or self._status.startswith(("1", "204", "304"))
+            or any(name.lower() == "content-length" for name, value in self._headers)
+        )
+
+    def _stream_headers(self, may_frame: bool) -> Iterator[tuple[str, str]]:
+        if self._back.link == "http" or self._environ.get("SERVER_SOFTWARE", "").startswith("nginx"):
+            yield "X-Accel-Buffering", "no"  # nginx sends it on as it comes, and nobody this header
+        if may_frame and self._back.frames and self._environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+            self._framed = True
+            yield "Transfer-Encoding", "chunked"
+
+    def frame(self, data: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._framed else data
+
+    def end(self) -> bytes:
+        return b"0\r\n\r\n" if self._framed else b""
+
+    def of(self, result: Iterable[bytes]) -> Iterable[bytes]:
+        """What the server shall read: the application's result, guarded where reading it runs code of the application.
+
+        A file goes to the server as it is: uWSGI recognizes it by its identity and sends it itself.
+        """
+        kind = type(result)
+        is_file = kind is self._environ.get("wsgi.file_wrapper") or hasattr(result, "read")
+        if not self.begun and kind in (list, tuple):
+            self.begin(sum(map(len, result)))
+        elif not self.begun and is_file:
+            self.begin(may_frame=False)
+        return result if not self._framed and (is_file or kind in (list, tuple)) else Pieces(result, self)
+
+    def plain(self, status: str, exc_info: tuple | None = None) -> bytes:
+        """Begin a response of our own and return its body."""
+        body = status[4:].encode()
+        self._status = status
+        self._headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+        self.begin(exc_info=exc_info)
+        return body
+
+    def fail(self, error: BaseException) -> bytes:
+        """Answer the exception at hand; where the response has begun, break it off and raise the exception again."""
+        if not self.begun:
+            body = self.plain("500 Internal Server Error", sys.exc_info())
+            log(self._environ, traceback.format_exc())
+            return body
+        self._back.break_off()
+        if isinstance(error, SystemExit):
+            # uWSGI would end the process, and with it the requests of all its threads.
+            raise RuntimeError("the application has tried to exit within a response") from error
+        raise error
+
+
+class Pieces:
+    """The body of a response as the server reads it: no empty pieces, and none of a failure."""
+
+    __slots__ = ("_ended", "_pieces", "_response", "_result")
+
+    def __init__(self, result: Iterable[bytes], response: Response) -> None:
+        self._result = result
+        self._pieces = filter(None, result)
+        self._response = response
+        self._ended = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
+        if self._ended:
+            raise StopIteration
+        response = self._response
         try:
-            data = next(self._iterator)
-        except StopIteration:
-            raise
-        except (Exception, SystemExit):
-            if self._begun:
-                raise
-            self._iterator = iter(())
-            data = server_error(self._environ, self._start_response)
-        if data:
-            self._begun = True
+            data = next(self._pieces, None)
+            if not response.begun:
+                response.begin(0 if data is None else None)
+            if data is not None:
+                return response.frame(data)
+        except (Exception, SystemExit) as error:
+            self._ended = True
+            return response.fail(error)
+        self._ended = True
+        data = response.end()
+        if not data:
+            raise StopIteration
         return data
 
     def close(self) -> None:
@@ -187,10 +350,8 @@ class Guarded:
 
 
 def server_error(environ: dict, start_response: Callable) -> bytes:
-    """Begin the answer to the exception at hand and return its body; raises it again where another has begun."""
-    body = answer("500 Internal Server Error", start_response, sys.exc_info())
-    log(environ, traceback.format_exc())
-    return body
+    """For a server: answer the exception at hand, which was not the application's, by a plain 500."""
+    return Response(environ, start_response, Back()).fail(sys.exc_info()[1])
 
 
 def log(environ: dict, text: str) -> None:
@@ -199,19 +360,9 @@ def log(environ: dict, text: str) -> None:
     errors.flush()  # uWSGI would keep it until there is more
 
 
-def answer(status: str, start_response: Callable, exc_info: tuple | None = None) -> bytes:
-    body = status[4:].encode()
-    try:
-        start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))], exc_info)
-    except SystemError as error:
-        # uWSGI takes the new status and headers, and leaves the exception set, which Python then finds fault with.
-        if not exc_info or error.__cause__ is not exc_info[1]:
-            raise
-    return body
-
-
 application = wrap(
     load(os.environ["PYWEB_APPLICATION"]),
     # PEP 3333: an environ's texts hold one byte a character
     repairs(os.environ["PYWEB_LINK"], os.fsencode(os.environ.get("PYWEB_SCRIPT_NAME", "")).decode("latin-1")),
+    Back(*(os.environ.get(f"PYWEB_{name}", "") for name in ("BACK", "LINK", "TRANSPORT"))),
 )

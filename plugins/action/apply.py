@@ -26,6 +26,7 @@ class ActionModule(ActionBase):
         ]
         arguments["accounts"] = [account for item in arguments.get("accounts") or [] for account in _expand(item, ("name", "home"))]
         arguments["units"] = [unit for item in arguments.get("units") or [] for unit in _expand(item, ("name", "reload_on", "restart_on", "restart_with"))]
+        arguments["commands"] = [command for item in arguments.get("commands") or [] for command in _expand(item, ("argv", "paths"))]
         answer = self._execute_module("pyweb.stack.apply", arguments, task_vars=task_vars)
         missing = answer.pop("missing", [])
         if missing:

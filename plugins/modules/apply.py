@@ -135,6 +135,10 @@ options:
         type: list
         elements: str
         required: true
+      each:
+        description: Makes one command of each item; strings may name keys of the item in braces.
+        type: list
+        elements: dict
   units:
     description: systemd units that have to be enabled and active.
     type: list
@@ -252,6 +256,7 @@ ACCOUNT = {
 COMMAND = {
     "argv": {"type": "list", "elements": "str", "required": True},
     "paths": {"type": "list", "elements": "str", "required": True},
+    "each": {"type": "list", "elements": "dict"},
 }
 UNIT = {
     "name": {"type": "str", "required": True},

@@ -21,9 +21,9 @@ help: ## say what there is (the default)
 	@echo "Scenarios of molecule, each a target too: $(scenarios)"
 	@echo
 	@echo "Variables of make demo:"
-	@echo "  front      nginx, lighttpd (default: nginx)"
-	@echo "  back       uwsgi, flup (default: uwsgi)"
-	@echo "  link       uwsgi, http, fastcgi, scgi (default: the best for the pair)"
+	@echo "  front      apache, nginx, lighttpd (default: nginx)"
+	@echo "  back       uwsgi, flup, mod_wsgi (default: uwsgi)"
+	@echo "  link       embedded, uwsgi, http, fastcgi, scgi (default: the best for the pair)"
 	@echo "  transport  unix, tcp (default: unix)"
 	@echo "  release    12, 13: of Debian (default: 13)"
 	@echo "Variables of all:"

@@ -22,7 +22,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
 
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import BACKS, FRONTS, links_between
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import BACKS, EMBEDDED, FRONTS, TRANSPORTS, links_between, transports_of
 from ansible_collections.pyweb.stack.plugins.module_utils.site import REQUIRED, SITE_KEYS, STATIC_KEYS
 
 
@@ -45,19 +45,18 @@ def paragraphs(description) -> list[str]:
     return [prose(text) for text in ([description] if isinstance(description, str) else description)]
 
 
+def combination(front: str, back: str, link: str) -> str:
+    """Whether these work together, and over what where not every transport will do."""
+    possible, transports = links_between(front, back), transports_of(front, back, link)
+    if link not in possible:
+        return ""
+    only = "" if transports in (TRANSPORTS, ()) else f", {' and '.join(transports)} only"
+    return ("default" if link == possible[0] else "yes") + only
+
+
 def combinations_table() -> str:
-    links = list(dict.fromkeys(link for back in BACKS.values() for link in back.links))
-    rows = []
-    for front in FRONTS:
-        for back in BACKS:
-            possible = links_between(front, back)
-            rows.append(
-                [
-                    front,
-                    back,
-                    *("default" if link == possible[0] else "yes" if link in possible else "" for link in links),
-                ]
-            )
+    links = sorted(dict.fromkeys(link for back in BACKS.values() for link in back.links), key=lambda link: link == EMBEDDED)
+    rows = [[front, back, *(combination(front, back, link) for link in links)] for front in FRONTS for back in BACKS]
     return table(["Front", "Back", *(f"`{link}`" for link in links)], rows)
 
 

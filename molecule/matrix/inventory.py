@@ -4,7 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The inventory of the matrix, from the plan's own table: a host for each front and release of Debian; on each, every back, link and
-transport runs a real application at the root of a server name, and the sample site under a prefix of the same name.
+transport runs a real application at the root of a server name, and the sample site under a prefix of the same name; and
+the conformance application at the root and under a prefix of another.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from pathlib import Path
 COLLECTION = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(COLLECTION / ".ansible" / "collections"))
 
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, TRANSPORTS, combinations  # noqa: E402 (the path comes first)
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, combinations, transports_of  # noqa: E402 (the path comes first)
 
 RELEASES = (12, 13)
 
 
-def pair(front: str, back: str, link: str, transport: str) -> list[dict]:
-    """The two sites of one combination."""
-    name = f"{back}-{link}-{transport}"
-    stack = {"back": back, "link": link, "transport": transport, "server_names": [f"{name}.test"], "processes": 1, "threads": 2}
+def sites_of(front: str, back: str, link: str, transport: str | None) -> list[dict]:
+    """The sites of one combination."""
+    # A site's name has no underscore, and at most 31 characters.
+    name = "-".join(filter(None, (back.replace("_", "-"), link, transport)))
+    stack = {"back": back, "link": link, "server_names": [f"{name}.test"], "processes": 1, "threads": 2}
+    if transport:
+        stack["transport"] = transport
     real = {
         "name": name,
         "application": "httpbin:app",
@@ -39,7 +43,17 @@ def pair(front: str, back: str, link: str, transport: str) -> list[dict]:
         "environment": {"PYWEB_FRONT": front},
         "static": [{"url": "/static/", "path": "static/"}],
     }
-    return [{**real, **stack}, {**sample, **stack}]
+    conformance = {
+        **stack,
+        "application": "conformance:application",
+        "source": {"path": str(COLLECTION / "tests" / "conformance" / "app")},
+        "server_names": [f"c-{name}.test"],
+        "threads": 4,
+        "max_body_size": 64 * 1024 * 1024,
+    }
+    # Short enough for a test to wait until it is over.
+    prefixed = {**conformance, "name": f"cp-{name}", "mount": "/app", "request_timeout": 5}
+    return [{**real, **stack}, {**sample, **stack}, {**conformance, "name": f"c-{name}"}, prefixed]
 
 
 def inventory() -> dict:
@@ -48,7 +62,11 @@ def inventory() -> dict:
         f"{front}-{release}": {
             "front": front,
             "sites": [
-                site for chosen, back, link in combinations() if chosen == front for transport in TRANSPORTS for site in pair(front, back, link, transport)
+                site
+                for chosen, back, link in combinations()
+                if chosen == front
+                for transport in transports_of(front, back, link) or (None,)
+                for site in sites_of(front, back, link, transport)
             ],
         }
         for front in FRONTS

@@ -20,30 +20,48 @@ from ansible_collections.pyweb.stack.plugins.module_utils.site import Faults, ch
 
 @dataclass(frozen=True)
 class Front:
-    """A front-end web server: the links it can speak, and the unit that has to have its ports."""
+    """A front-end web server: the links it can speak, and the unit that has to have its ports and runs what is embedded in it.
+
+    poor_links: of these, the ones that it serves so poorly that any other is better.
+    overrides: whether it reads rules out of the directories that it serves.
+    """
 
     links: tuple[str, ...]
     unit: str
+    poor_links: tuple[str, ...] = ()
+    overrides: bool = False
 
 
 @dataclass(frozen=True)
 class Back:
-    """What runs a site's Python: its links, the best first, and what its releases need besides the application."""
+    """What runs a site's Python: its links, the best first, and what its releases need besides the application.
+
+    unit: the systemd service that all its sites share; without one, each site has its own.
+    """
 
     links: tuple[str, ...]
+    unit: str = ""
     requirements: tuple[str, ...] = ()
     needs_system_python: bool = False
 
 
+# The link of a back that runs inside the front: nothing listens, so there is no transport and no endpoint.
+EMBEDDED = "embedded"
+
 FRONTS = {
+    # Over SCGI it streams no response and refuses chunked requests.
+    "apache": Front(links=(EMBEDDED, "uwsgi", "http", "fastcgi", "scgi"), unit="apache2.service", poor_links=("scgi",), overrides=True),
     "nginx": Front(links=("uwsgi", "http", "fastcgi", "scgi"), unit="nginx.service"),
     "lighttpd": Front(links=("uwsgi", "http", "fastcgi", "scgi"), unit="lighttpd.service"),
 }
 BACKS = {
     "uwsgi": Back(links=("uwsgi", "http", "fastcgi", "scgi"), needs_system_python=True),
     "flup": Back(links=("scgi", "fastcgi"), requirements=("flup==1.0.3",)),
+    "mod_wsgi": Back(links=(EMBEDDED, "http"), unit="pyweb-mod_wsgi.service", needs_system_python=True),
 }
 TRANSPORTS = ("unix", "tcp")
+# The links that a server speaks over tcp alone, and why.
+TCP_ONLY = {("mod_wsgi", "http"): "Apache httpd, which runs mod_wsgi, listens on no Unix socket"}
 DEFAULTS = {"front": "nginx", "back": "uwsgi"}
 
 # The account a Debian front runs as; its group reads static files and reaches the sockets.
@@ -64,7 +82,20 @@ class PlanError(ValueError):
 
 def links_between(front: str, back: str) -> tuple[str, ...]:
     """The links that this front and this back both speak, the best first."""
-    return tuple(link for link in BACKS[back].links if link in FRONTS[front].links)
+    both = (link for link in BACKS[back].links if link in FRONTS[front].links)
+    return tuple(sorted(both, key=lambda link: link in FRONTS[front].poor_links))
+
+
+def transports_of(front: str, back: str, link: str) -> tuple[str, ...]:
+    """The transports that this link of theirs can run over, the best first; none where the back runs inside the front."""
+    if link == EMBEDDED:
+        return ()
+    return tuple(transport for transport in TRANSPORTS if transport == "tcp" or not why_tcp(front, back, link))
+
+
+def why_tcp(front: str, back: str, link: str) -> str | None:
+    """Why this link of theirs runs over tcp alone, if it does."""
+    return TCP_ONLY.get((front, link)) or TCP_ONLY.get((back, link))
 
 
 def combinations() -> list[tuple[str, str, str]]:
@@ -99,12 +130,20 @@ def _port(key: str, taken: set[int]) -> int:
     return port
 
 
-def _endpoint(site: dict, taken: set[int]) -> dict:
+def _endpoint(site: dict, taken: set[int]) -> dict | None:
+    if site["transport"] is None:
+        return None
     if site["transport"] == "unix":
         path = f"/run/pyweb/{site['name']}/{site['back']}-{site['link']}.sock"
         return {"transport": "unix", "path": path, "address": path}
     port = _port(f"{site['name']}/{site['back']}/{site['link']}", taken)
     return {"transport": "tcp", "host": "127.0.0.1", "port": port, "address": f"127.0.0.1:{port}"}
+
+
+def _unit(site: dict, front: str) -> str:
+    """The systemd unit that runs a site, without its suffix."""
+    shared = FRONTS[front].unit if site["link"] == EMBEDDED else BACKS[site["back"]].unit
+    return shared.removesuffix(".service") or f"pyweb-{site['name']}-{site['back']}-{site['link']}-{site['transport']}"
 
 
 def _release(site: dict, digest: str, runtime: str) -> dict:
@@ -117,8 +156,9 @@ def _release(site: dict, digest: str, runtime: str) -> dict:
 def _runtime(site: dict) -> dict[str, str]:
     """What the wrapper around the application and flup's runner read from their environment."""
     keys = ("back", "link", "transport", "script_name", "application", "processes", "threads", "request_timeout", "max_requests")
-    known = {f"PYWEB_{key.upper()}": str(site[key]) for key in keys}
-    return {"PYWEB_SITE": site["name"], "PYWEB_ENDPOINT": site["endpoint"]["address"], **known}
+    known = {f"PYWEB_{key.upper()}": str(site[key]) for key in keys if site[key] is not None}
+    where = {"PYWEB_ENDPOINT": site["endpoint"]["address"]} if site["endpoint"] else {}
+    return {"PYWEB_SITE": site["name"], **where, **known}
 
 
 def _stack(faults: Faults, where: str, site: dict, host: dict, front: str | None) -> None:
@@ -126,9 +166,9 @@ def _stack(faults: Faults, where: str, site: dict, host: dict, front: str | None
     back = site["back"] or host["back"]
     link = site["link"] or (host["link"] if not site["back"] or site["back"] == host["back"] else None)
     back = _choice(faults, f"{where}back" if site["back"] else "back", back, BACKS)
-    site["transport"] = _choice(
-        faults, f"{where}transport" if site["transport"] else "transport", site["transport"] or host["transport"] or TRANSPORTS[0], TRANSPORTS
-    )
+    transport = site["transport"] or host["transport"]
+    if transport:
+        transport = _choice(faults, f"{where}transport" if site["transport"] else "transport", transport, TRANSPORTS)
     if back:
         possible = links_between(front, back) if front else BACKS[back].links
         if link is None:
@@ -138,7 +178,22 @@ def _stack(faults: Faults, where: str, site: dict, host: dict, front: str | None
                 f"{where}link" if site["link"] else "link",
                 f"{link!r} does not join front {front or '(unknown)'} and back {back}; they can use: {', '.join(possible)}",
             )
-    site.update(back=back, link=link)
+            link = None
+        if link and front:
+            transport = _transport(faults, where, site, transport, (front, back, link))
+    site.update(back=back, link=link, transport=transport)
+
+
+def _transport(faults: Faults, where: str, site: dict, chosen: str | None, stack: tuple[str, str, str]) -> str | None:
+    """The transport of a site whose front, back and link are known: the chosen one, or the best."""
+    possible = transports_of(*stack)
+    if not possible:
+        if site["transport"]:
+            faults.add(f"{where}transport", f"{stack[2]!r} runs inside front {stack[0]} and has no transport; leave the key out")
+        return None
+    if chosen and chosen not in possible:
+        faults.add(f"{where}transport" if site["transport"] else "transport", f"{chosen!r} is not possible: {why_tcp(*stack)}; use tcp")
+    return chosen or possible[0]
 
 
 def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_source: str = "sample") -> dict:
@@ -168,6 +223,7 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
         site = check_site(faults, number, raw)
         if site is not None:
             _stack(faults, f"sites[{site['label']}].", site, host, front)
+            _refuse_overrides(faults, site, front)
             sites.append(site)
     if not given:
         _stack(faults, "", dict.fromkeys(("back", "link", "transport")), host, front)
@@ -186,15 +242,28 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
         site["endpoint"] = _endpoint(site, taken)
         site["release"] = _release(site, source.get("digest", ""), runtime + "".join(site["back_requirements"]))
         site["account"] = name
-        site["unit"] = f"pyweb-{name}-{site['back']}-{site['link']}-{site['transport']}"
+        site["unit"] = _unit(site, front)
         site["runtime"] = _runtime(site)
-        site["target"] = _target(site, site["link"], site["endpoint"], f"{site['unit']}.service")
+        # What runs inside the front is probed through it.
+        site["target"] = _target(site, site["link"], site["endpoint"], f"{site['unit']}.service") if site["endpoint"] else None
         site["extra"] = site["extra"].get(front, "")
         for static in site["static"]:
             static["url"] = site["script_name"] + static["url"]
             if not static["path"].startswith("/"):
                 static["path"] = f"{SITES_ROOT}/{name}/current/{static['path']}"
     return _by_role(front, sites)
+
+
+def _refuse_overrides(faults: Faults, site: dict, front: str | None) -> None:
+    if front is None or FRONTS[front].overrides:
+        return
+    able = ", ".join(name for name in FRONTS if FRONTS[name].overrides)
+    for number, static in enumerate(site["static"]):
+        if static["allow_override"]:
+            faults.add(
+                f"sites[{site['label']}].static[{number}].allow_override",
+                f"front {front} reads no rules out of directories; leave the key out, or choose front {able}",
+            )
 
 
 def _refuse_clashes(faults: Faults, sites: list[dict]) -> None:

@@ -28,6 +28,8 @@ PYTHON = re.compile(r"(/[\w.+-]+)*/?python3?(\.\d+)?", re.ASCII)
 FILE_PATH = re.compile(r"[\w./@+~-]+", re.ASCII)
 # NUL, surrogates and noncharacters: systemd refuses a whole file for one of them, and UTF-8 cannot even write the surrogates.
 NOT_TEXT = re.compile("[\0\ud800-\udfff\ufdd0-\ufdef" + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF)) + "]")
+# Apache's classes of directives for .htaccess files; who may write such a file with FileInfo can make Apache reach other sites' sockets.
+OVERRIDES = ("AuthConfig", "FileInfo", "Indexes", "Limit")
 FRONT_NAMES = ("apache", "cherokee", "lighttpd", "nginx")
 
 
@@ -277,6 +279,11 @@ STATIC_KEYS = {
     "url": Key(_static_url, REQUIRED, "URL path below the site's mount"),
     "path": Key(_file_path("a directory"), REQUIRED, "directory: absolute, or inside the release"),
     "max_age": Key(optional(number(0, 315360000, "seconds")), None, "seconds a client may keep a file; none: no Cache-Control is sent"),
+    "allow_override": Key(
+        each(choice(*OVERRIDES), "classes of directives", "allow_override: [AuthConfig]"),
+        [],
+        "with front apache, what .htaccess files in the directory may set: " + ", ".join(OVERRIDES),
+    ),
 }
 
 SITE_KEYS = {

@@ -69,7 +69,7 @@ RETURN = """
 plan:
   description:
     - C(front) and C(backs), whose roles have to run; for each role its sites, named as its variable, such as C(front_nginx_sites);
-      and C(back_targets) and C(front_targets) for M(pyweb.stack.probe).
+      and C(targets) for M(pyweb.stack.probe), each site as clients reach it.
   type: dict
   returned: success
 faults:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import requests
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import DEFAULTS, links_between
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import DEFAULTS, links_between, transports_of
 
 STACK = json.loads(os.environ.get("PYWEB_STACK", "{}"))
 
@@ -28,7 +28,7 @@ class Site:
     name: str = "sample"
     back: str = DEFAULTS["back"]
     link: str = ""
-    transport: str = "unix"
+    transport: str | None = "unix"
     mount: str = "/"
     application: str = "sample:application"
     server_names: list[str] = field(default_factory=list, hash=False)
@@ -54,13 +54,15 @@ def all_sites() -> list[Site]:
         for site in told["sites"] or [{}]:
             keys = {key: site[key] for key in ("name", "back", "link", "transport", "mount", "application", "server_names") if key in site}
             keys.setdefault("link", links_between(front, keys.get("back", DEFAULTS["back"]))[0])
+            stack = front, keys.get("back", DEFAULTS["back"]), keys["link"]
+            keys.setdefault("transport", next(iter(transports_of(*stack)), None))
             found.append(Site(host=host, address=told["address"], front=front, **keys))
     return found
 
 
 def pytest_generate_tests(metafunc):
-    """Fixtures: any_site, sample (sites that run the sample application), httpbin (those that run httpbin)."""
-    kinds = {"any_site": "", "sample": "sample:", "httpbin": "httpbin:"}
+    """Fixtures: any_site, and sample, httpbin and conformance for the sites that run these applications."""
+    kinds = {"any_site": "", "sample": "sample:", "httpbin": "httpbin:", "conformance": "conformance:"}
     for fixture, application in kinds.items():
         if fixture in metafunc.fixturenames:
             sites = [site for site in all_sites() if site.application.startswith(application)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import combinations, links_between, plan
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import combinations, links_between, plan, transports_of
 from ansible_collections.pyweb.stack.plugins.module_utils.site import SITE_KEYS, STATIC_KEYS
 
 ROOT = Path(__file__).parents[2]
@@ -38,8 +38,10 @@ def test_combinations_in_the_readme():
     (_front, _back, *links), lines = rows("combinations")
     told = {(front, back, link): cell for front, back, *cells in lines for link, cell in zip(links, cells)}
     assert sorted(key for key, cell in told.items() if cell) == sorted(combinations())
-    defaults = [key for key, cell in told.items() if cell == "default"]
+    defaults = [key for key, cell in told.items() if cell.startswith("default")]
     assert defaults == [(front, back, links_between(front, back)[0]) for front, back, *_cells in lines]
+    only_tcp = [key for key, cell in told.items() if cell.endswith(", tcp only")]
+    assert sorted(only_tcp) == sorted(stack for stack in combinations() if transports_of(*stack) == ("tcp",))
 
 
 def test_keys_of_a_site_in_the_readme():

@@ -17,11 +17,11 @@ from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
     FRONT_KEYS,
     FRONTS,
     PORTS,
-    TRANSPORTS,
     PlanError,
     combinations,
     links_between,
     plan,
+    transports_of,
     unknown_variables,
     vhosts,
 )
@@ -57,13 +57,13 @@ def one(values, part="front_nginx_sites", **others):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"front": "ngnix"}, ["front: 'ngnix' is unknown; possible: nginx, lighttpd; did you mean 'nginx'?"]),
-        ({"front": ["nginx"]}, ["front: ['nginx'] is unknown; possible: nginx, lighttpd"]),
-        ({"front": "iis", "sites": [a_site()]}, ["front: 'iis' is unknown; possible: nginx, lighttpd"]),
-        ({"back": "uwsig"}, ["back: 'uwsig' is unknown; possible: uwsgi, flup; did you mean 'uwsgi'?"]),
+        ({"front": "ngnix"}, ["front: 'ngnix' is unknown; possible: apache, nginx, lighttpd; did you mean 'nginx'?"]),
+        ({"front": ["nginx"]}, ["front: ['nginx'] is unknown; possible: apache, nginx, lighttpd"]),
+        ({"front": "iis", "sites": [a_site()]}, ["front: 'iis' is unknown; possible: apache, nginx, lighttpd"]),
+        ({"back": "uwsig"}, ["back: 'uwsig' is unknown; possible: uwsgi, flup, mod_wsgi; did you mean 'uwsgi'?"]),
         (
             {"back": "uwsig", "sites": [a_site(back="flup")]},
-            ["back: 'uwsig' is unknown; possible: uwsgi, flup; did you mean 'uwsgi'?"],
+            ["back: 'uwsig' is unknown; possible: uwsgi, flup, mod_wsgi; did you mean 'uwsgi'?"],
         ),
         ({"transport": "udp"}, ["transport: 'udp' is unknown; possible: unix, tcp"]),
         (
@@ -80,7 +80,7 @@ def one(values, part="front_nginx_sites", **others):
         ),
         ({"sites": "shop"}, ["sites: expected a list of sites, got str; write each site as an item: - name: ..."]),
         ({"sites": a_site()}, ["sites: expected a list of sites, got dict; write each site as an item: - name: ..."]),
-        ({"sites": [a_site(back="gunicorn")]}, ["sites[shop].back: 'gunicorn' is unknown; possible: uwsgi, flup"]),
+        ({"sites": [a_site(back="gunicorn")]}, ["sites[shop].back: 'gunicorn' is unknown; possible: uwsgi, flup, mod_wsgi"]),
         ({"sites": [a_site(transport="ip")]}, ["sites[shop].transport: 'ip' is unknown; possible: unix, tcp"]),
         (
             {"front": "lighttpd", "sites": [a_site(back="flup", link="http")]},
@@ -126,6 +126,53 @@ def one(values, part="front_nginx_sites", **others):
     ],
 )
 def test_refused(values, expected):
+    assert faults_of(values) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (
+            {"back": "mod_wsgi", "link": "embedded"},
+            ["link: 'embedded' does not join front nginx and back mod_wsgi; they can use: http"],
+        ),
+        (
+            {"front": "apache", "link": "embedded"},
+            ["link: 'embedded' does not join front apache and back uwsgi; they can use: uwsgi, http, fastcgi, scgi"],
+        ),
+        (
+            {"back": "mod_wsgi", "transport": "unix"},
+            ["transport: 'unix' is not possible: Apache httpd, which runs mod_wsgi, listens on no Unix socket; use tcp"],
+        ),
+        (
+            {"sites": [a_site(back="mod_wsgi", transport="unix")]},
+            [
+                "sites[shop].transport: 'unix' is not possible: Apache httpd, which runs mod_wsgi, listens on no Unix socket; use tcp"
+            ],
+        ),
+        (
+            {"front": "apache", "sites": [a_site(back="mod_wsgi", transport="tcp")]},
+            ["sites[shop].transport: 'embedded' runs inside front apache and has no transport; leave the key out"],
+        ),
+        (
+            {"sites": [a_site(static=[{"url": "/s/", "path": "s", "allow_override": ["AuthConfig"]}])]},
+            [
+                "sites[shop].static[0].allow_override: front nginx reads no rules out of directories; leave the key out, or choose front apache"
+            ],
+        ),
+        (
+            {
+                "front": "apache",
+                "sites": [a_site(static=[{"url": "/s/", "path": "s", "allow_override": ["AuthConfg", "Options"]}])],
+            },
+            [
+                "sites[shop].static[0].allow_override: 'AuthConfg' is unknown; possible: AuthConfig, FileInfo, Indexes, Limit; did you mean 'AuthConfig'?",
+                "sites[shop].static[0].allow_override: 'Options' is unknown; possible: AuthConfig, FileInfo, Indexes, Limit",
+            ],
+        ),
+    ],
+)
+def test_what_only_apache_can_do_is_refused_elsewhere(values, expected):
     assert faults_of(values) == expected
 
 
@@ -200,16 +247,36 @@ def test_combinations_are_those_of_the_design():
     flup, uwsgi = ["scgi", "fastcgi"], ["uwsgi", "http", "fastcgi", "scgi"]
     expected = [
         (front, back, link)
-        for front in ("nginx", "lighttpd")
-        for back, links in (("uwsgi", uwsgi), ("flup", flup))
+        for front in ("apache", "nginx", "lighttpd")
+        for back, links in (
+            ("uwsgi", uwsgi),
+            ("flup", list(reversed(flup)) if front == "apache" else flup),
+            ("mod_wsgi", ["embedded", "http"] if front == "apache" else ["http"]),
+        )
         for link in links
     ]
     assert combinations() == expected
-    assert len(expected) == 12
+    assert len(expected) == 22
 
 
-@pytest.mark.parametrize(("front", "back", "link"), combinations())
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(
+    ("stack", "expected"),
+    [
+        (("apache", "uwsgi", "uwsgi"), ("unix", "tcp")),
+        (("apache", "mod_wsgi", "embedded"), ()),
+        (("apache", "mod_wsgi", "http"), ("tcp",)),
+        (("nginx", "mod_wsgi", "http"), ("tcp",)),
+        (("nginx", "uwsgi", "http"), ("unix", "tcp")),
+    ],
+)
+def test_transports(stack, expected):
+    assert transports_of(*stack) == expected
+
+
+STACKS = [(*stack, transport) for stack in combinations() for transport in transports_of(*stack) or (None,)]
+
+
+@pytest.mark.parametrize(("front", "back", "link", "transport"), STACKS)
 def test_every_combination_is_planned(front, back, link, transport):
     planned = plan({"front": front, "back": back, "link": link, "transport": transport, "sites": [a_site()]})
     assert planned["front"] == front
@@ -229,19 +296,19 @@ def test_every_combination_is_planned(front, back, link, transport):
         planned[f"front_{front}_sites"],
     )
     assert (tuple(application), tuple(behind), tuple(before)) == (APP_KEYS, BACK_KEYS, FRONT_KEYS)
-    assert behind["unit"] == before["unit"] == f"pyweb-shop-{back}-{link}-{transport}"
+    shared = {"embedded": "apache2", "http": "pyweb-mod_wsgi"}[link] if back == "mod_wsgi" else None
+    assert behind["unit"] == before["unit"] == (shared or f"pyweb-shop-{back}-{link}-{transport}")
     assert behind["endpoint"] == before["endpoint"]
     assert behind["release"] == application["release"]
     assert behind["runtime"] == {
-        "PYWEB_SITE": "shop", "PYWEB_ENDPOINT": behind["endpoint"]["address"], "PYWEB_BACK": back, "PYWEB_LINK": link,
-        "PYWEB_TRANSPORT": transport, "PYWEB_SCRIPT_NAME": "", "PYWEB_APPLICATION": "shop.wsgi:application",
+        **({"PYWEB_ENDPOINT": behind["endpoint"]["address"], "PYWEB_TRANSPORT": transport} if transport else {}),
+        "PYWEB_SITE": "shop", "PYWEB_BACK": back, "PYWEB_LINK": link, "PYWEB_SCRIPT_NAME": "", "PYWEB_APPLICATION": "shop.wsgi:application",
         "PYWEB_PROCESSES": "2",
         "PYWEB_THREADS": "4", "PYWEB_REQUEST_TIMEOUT": "60", "PYWEB_MAX_REQUESTS": "0",
     }  # fmt: skip
-    behind_target, (before_target,) = behind["target"], planned["targets"]
-    assert behind_target["link"] == link
-    assert before_target["link"] == "http"
-    assert behind_target["host"] == before_target["host"] == "shop.example.org"
+    targets = [target for target in (behind["target"], *planned["targets"]) if target]
+    assert [target["link"] for target in targets] == ([link] if transport else []) + ["http"]
+    assert {target["host"] for target in targets} == {"shop.example.org"}
 
 
 @pytest.mark.parametrize(
@@ -256,12 +323,18 @@ def test_every_combination_is_planned(front, back, link, transport):
         ({"link": "http"}, {"back": "uwsgi"}, ("nginx", "uwsgi", "http", "unix")),
         ({"link": "http"}, {"back": "flup"}, ("nginx", "flup", "scgi", "unix")),
         ({"transport": "tcp"}, {"transport": "unix"}, ("nginx", "uwsgi", "uwsgi", "unix")),
+        ({"front": "apache"}, {}, ("apache", "uwsgi", "uwsgi", "unix")),
+        ({"front": "apache", "back": "flup"}, {}, ("apache", "flup", "fastcgi", "unix")),
+        ({"front": "apache", "transport": "tcp"}, {"back": "mod_wsgi"}, ("apache", "mod_wsgi", "embedded", None)),
+        ({"front": "apache", "back": "mod_wsgi", "link": "http"}, {}, ("apache", "mod_wsgi", "http", "tcp")),
+        ({"back": "mod_wsgi"}, {}, ("nginx", "mod_wsgi", "http", "tcp")),
     ],
 )
 def test_defaults_of_the_host_and_of_the_pair(host, site, expected):
     planned = plan({**host, "sites": [a_site(**site)]})
     (settled,) = planned[f"front_{planned['front']}_sites"]
-    assert (planned["front"], settled["back"], settled["link"], settled["endpoint"]["transport"]) == expected
+    transport = settled["endpoint"] and settled["endpoint"]["transport"]
+    assert (planned["front"], settled["back"], settled["link"], transport) == expected
 
 
 @pytest.mark.parametrize("sites", [None, []])
@@ -283,8 +356,8 @@ def test_mount_static_and_extra_are_finished():
     site = one({"sites": [a_site(mount="/shop", static=static, extra={"nginx": "n;", "lighttpd": "l"})]})
     assert (site["mount"], site["script_name"], site["extra"]) == ("/shop", "/shop", "n;")
     assert site["static"] == [
-        {"url": "/shop/static/", "path": "/srv/www/shop/current/static/", "max_age": 60},
-        {"url": "/shop/media/", "path": "/srv/media", "max_age": None},
+        {"url": "/shop/static/", "path": "/srv/www/shop/current/static/", "max_age": 60, "allow_override": []},
+        {"url": "/shop/media/", "path": "/srv/media", "max_age": None, "allow_override": []},
     ]
     root = one({"sites": [a_site(static=static)]})
     assert (root["mount"], root["script_name"], root["extra"]) == ("/", "", "")
@@ -488,7 +561,6 @@ JUNK = (
 )
 GOOD = a_site(
     mount="/shop",
-    transport="unix",
     requirements=["Django==5.2"],
     python="python3",
     environment={"A": "b"},
@@ -510,10 +582,10 @@ def places(value, path=()):
 @st.composite
 def hosts(draw):
     """A good host, of which a value or two were replaced, or had something put into them."""
-    front, back, link = draw(st.sampled_from(combinations()))
+    front, back, link, transport = draw(st.sampled_from(STACKS))
     values = {
-        "front": front, "back": back, "link": link, "transport": draw(st.sampled_from(TRANSPORTS)),
-        "sites": copy.deepcopy([GOOD, a_site("blog", source={"package": "blog==1"}, back=back)]),
+        "front": front, "back": back, "link": link, "transport": transport,
+        "sites": copy.deepcopy([{**GOOD, "transport": transport}, a_site("blog", source={"package": "blog==1"}, back=back)]),
     }  # fmt: skip
     for _unused in range(draw(st.integers(1, 2))):
         *path, last = draw(st.sampled_from([path for path in places(values) if path]))
@@ -534,7 +606,7 @@ WORD = re.compile(r"[a-z][a-z0-9_-]*")
 SAFE = {
     "name": re.compile(r"[a-z][a-z0-9-]{0,30}"),
     "account": re.compile(r"[a-z][a-z0-9-]{0,30}"),
-    "unit": re.compile(r"pyweb-[a-z0-9_-]+"),
+    "unit": re.compile(r"pyweb-[a-z0-9_-]+|apache2"),
     "back": WORD,
     "link": WORD,
     "transport": WORD,
@@ -543,6 +615,7 @@ SAFE = {
     "script_name": PATH,
     "url": PATH,
     "path": PATH,
+    "allow_override": re.compile(r"[A-Za-z]+"),
     "address": re.compile(r"/run/pyweb/[a-z0-9/-]+\.sock|127\.0\.0\.1:[0-9]+"),
     "host": re.compile(r"127\.0\.0\.1"),
     "id": re.compile(r"[0-9a-f]{12}"),

@@ -70,7 +70,7 @@ def test_defaults():
         ({"processes": "3", "max_requests": "0"}, {"processes": 3, "max_requests": 0}),
         (
             {"static": [{"url": "/static/", "path": "static/"}]},
-            {"static": [{"url": "/static/", "path": "static/", "max_age": None}]},
+            {"static": [{"url": "/static/", "path": "static/", "max_age": None, "allow_override": []}]},
         ),
         ({"extra": {"nginx": "a;\nb;", "apache": "c"}}, {"extra": {"nginx": "a;\nb;", "apache": "c"}}),
     ],

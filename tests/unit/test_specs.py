@@ -73,7 +73,7 @@ def full_site(name="shop", **values):
 
 def plans():
     for front, back, link in combinations():
-        for transport in planning.TRANSPORTS:
+        for transport in planning.transports_of(front, back, link) or (None,):
             sites = [full_site(), full_site("blog", source={"package": "blog==1"}, requirements=None)]
             yield plan({"front": front, "back": back, "link": link, "transport": transport, "sites": sites})
 
@@ -155,7 +155,7 @@ def only_required(value, options):
     return {
         key: only_required(item, options[key].get("options"))
         for key, item in value.items()
-        if options[key].get("required") or key in ("path", "host", "port")
+        if options[key].get("required") or key in ("endpoint", "path", "host", "port")
     }
 
 

@@ -197,6 +197,7 @@ class Back:
             if self._spoils:
                 try:
                     connection.send(bytes(8))  # no record of FastCGI begins so
+                    connection.shutdown(socket.SHUT_WR)  # and uWSGI's own end of the response must not follow
                 except OSError:
                     pass  # the front has gone
             if self._resets:

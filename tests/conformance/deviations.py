@@ -65,7 +65,12 @@ def where(row: dict) -> str:
 
 def cell(text: str) -> str:
     """Text in a cell of a Markdown table, with what cannot be seen written out."""
-    return text.encode("unicode_escape").decode().replace("\\\\", "\\").replace("|", "\\|").replace("<", "&lt;")
+    return text.encode("unicode_escape").decode().replace("\\\\", "\\").replace("|", "\\|")
+
+
+def code(text: str) -> str:
+    """As code, also where it holds a backtick."""
+    return f"`` {cell(text)} ``" if "`" in text else f"`{cell(text)}`"
 
 
 def page(rows: list[dict]) -> str:
@@ -84,6 +89,6 @@ def page(rows: list[dict]) -> str:
         "| --- | --- | --- | --- |",
     ]
     for row in rows:
-        seen = "<br>".join(f"{cell(check)}: {' or '.join(f'`{cell(text)}`' for text in texts)}" for check, texts in row["seen"].items())
+        seen = "<br>".join(f"{code(check)}: {' or '.join(map(code, texts))}" for check, texts in row["seen"].items())
         lines.append(f"| {where(row)} | {seen} | {row['effect']} | {cell(row['why'])} |")
     return "\n".join([*lines, ""])

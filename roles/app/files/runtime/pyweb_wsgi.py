@@ -166,11 +166,11 @@ def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], back: 
                 mend(environ)
         except BadRequest as error:
             log(environ, f"Bad request: {error}\n")
-            return [response.plain("400 Bad Request")]
+            return back.hear_out(environ, [response.plain("400 Bad Request")])
         try:
-            return response.of(application(environ, response.start))
+            return back.hear_out(environ, response.of(application(environ, response.start)))
         except (Exception, SystemExit) as error:
-            return [response.fail(error)]
+            return back.hear_out(environ, [response.fail(error)])
 
     return wrapped
 
@@ -184,6 +184,16 @@ class Back:
         self.frames = name == "uwsgi" and link == "http"
         self._resets = name == "uwsgi" and link in ("uwsgi", "scgi", "fastcgi") and transport == "tcp"
         self._spoils = name == "uwsgi" and link == "fastcgi"
+        self._hears_out = name == "uwsgi"
+
+    def hear_out(self, environ: dict, result: Iterable[bytes]) -> Iterable[bytes]:
+        """The result, after which the rest of the request is read: uWSGI would reset the connection, and the answer with it.
+
+        Its own way, post-buffering, ended workers long before the time limit of a request, under uploads side by side (2.0.28).
+        """
+        if not self._hears_out or environ.get("CONTENT_LENGTH", "0") in ("", "0"):
+            return result
+        return HearingOut(result, environ["wsgi.input"])
 
     def break_off(self) -> None:
         """Make the front see that a response is not complete; uWSGI ends all of them well, others do it themselves."""
@@ -309,6 +319,31 @@ class Response:
             # uWSGI would end the process, and with it the requests of all its threads.
             raise RuntimeError("the application has tried to exit within a response") from error
         raise error
+
+
+class HearingOut:
+    """A result that reads what is left of the request when it is closed."""
+
+    __slots__ = ("_input", "_result")
+
+    def __init__(self, result: Iterable[bytes], source) -> None:
+        self._result = result
+        self._input = source
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._result)
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._result, "close", None)
+            if close is not None:
+                close()
+        finally:
+            try:
+                while self._input.read(65536):
+                    pass
+            except OSError:
+                pass  # the front has gone
 
 
 class Pieces:

@@ -11,7 +11,7 @@ export PYTHON release front back link transport
 # One name for all containers of a checkout; give another to test two checkouts on one machine at once.
 export PYWEB_PREFIX ?= pyweb
 
-.PHONY: help demo test lint build sanity unit molecule $(scenarios) venv docker image lock clean distclean
+.PHONY: help bench demo test lint build sanity unit molecule $(scenarios) venv docker image lock clean distclean
 
 help: ## say what there is (the default)
 	@echo "make TARGET [VARIABLE=VALUE ...]"
@@ -74,6 +74,10 @@ image: venv docker ## make the image of Debian (release=12 or 13) that container
 lock: venv ## lock the newest versions of what requirements.in names
 	uv pip compile --quiet --system-certs --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    requirements.in --output-file requirements.txt
+
+bench: venv docker ## compare a converge with a shell script that does the same by hand (release=12 or 13)
+	@tools/image $(release)
+	@benchmarks/converge
 
 clean: ## remove the containers
 	@docker ps --all --format '{{.ID}} {{.Label "pyweb"}}' | awk '$$2 ~ /^$(PYWEB_PREFIX)-/ { print $$1 }' | \

@@ -3,7 +3,8 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write what is generated: the roles' README files from their argument specs, and README.md's tables from the plan.
+"""Write what is generated: the roles' README files from their argument specs, README.md's tables from the plan, and
+docs/deviations.md from docs/deviations.yml.
 
 tools/docs.py          write what is not up to date
 tools/docs.py --check  change nothing; show what is not up to date, and fail if anything is
@@ -20,10 +21,11 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / ".ansible" / "collections"))
+sys.path[:0] = [str(ROOT / ".ansible" / "collections"), str(ROOT / "tests" / "conformance")]
 
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import BACKS, EMBEDDED, FRONTS, TRANSPORTS, links_between, transports_of
 from ansible_collections.pyweb.stack.plugins.module_utils.site import REQUIRED, SITE_KEYS, STATIC_KEYS
+from deviations import load, page
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -140,6 +142,7 @@ def documents() -> dict[Path, str]:
     }
     for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
         found[spec.parents[1] / "README.md"] = role_readme(spec.parts[-3])
+    found[ROOT / "docs" / "deviations.md"] = page(load())
     return found
 
 

@@ -92,6 +92,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -123,6 +124,9 @@ class BuildError(Exception):
 
 def version_of(python: str) -> str | None:
     """Major and minor version of an interpreter, or None where it does not run."""
+    found = shutil.which(python)
+    if found and os.path.realpath(found) == os.path.realpath(sys.executable):
+        return "%d.%d" % sys.version_info[:2]
     try:
         return subprocess.run([python, "-c", VERSION], capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -13,6 +13,16 @@ from ansible.template import trust_as_template
 from ansible_collections.pyweb.stack.plugins.plugin_utils.source import COLLECTION
 
 
+# The lists whose items may stand for several, and the keys of an item in which an item's values are filled in.
+FIELDS = {
+    "files": ("path", "target", "owner", "group"),
+    "accounts": ("name", "home"),
+    "directories": ("path",),
+    "units": ("name", "reload_on", "restart_on", "restart_with"),
+    "commands": ("argv", "paths"),
+}
+
+
 class ActionModule(ActionBase):
     """Renders a role's files on the controller and has the module apply them; installs the packages that it misses first."""
 
@@ -21,12 +31,13 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        arguments["files"] = [
-            self._render(file, task_vars) for item in arguments.get("files") or [] for file in _expand(item, ("path", "target", "owner", "group"))
-        ]
-        arguments["accounts"] = [account for item in arguments.get("accounts") or [] for account in _expand(item, ("name", "home"))]
-        arguments["units"] = [unit for item in arguments.get("units") or [] for unit in _expand(item, ("name", "reload_on", "restart_on", "restart_with"))]
-        arguments["commands"] = [command for item in arguments.get("commands") or [] for command in _expand(item, ("argv", "paths"))]
+        for name, fields in FIELDS.items():
+            arguments[name] = [entry for item in arguments.get(name) or [] for entry in _expand(item, fields)]
+        arguments["files"] = [self._render(file, task_vars) for file in arguments["files"]]
+        for name in ("accounts", "directories", "units", "commands"):
+            arguments[name] = [{key: value for key, value in entry.items() if key != "values"} for entry in arguments[name]]
+        for command in arguments["commands"]:
+            command.pop("site")
         answer = self._execute_module("pyweb.stack.apply", arguments, task_vars=task_vars)
         missing = answer.pop("missing", [])
         if missing:
@@ -38,10 +49,12 @@ class ActionModule(ActionBase):
             if install.get("failed"):
                 result.update(failed=True, msg=f"The packages {', '.join(missing)} cannot be installed; nothing else was changed: {install.get('msg')}")
                 return result
-            answer = self._execute_module("pyweb.stack.apply", arguments, task_vars=task_vars)
-            answer.update(changed=True, packages=missing)
+            answer = self._execute_module("pyweb.stack.apply", {**arguments, "installed": missing}, task_vars=task_vars)
+            answer.update(packages=missing)
         result.update(answer)
         result.pop("invocation", None)
+        if answer.get("leaving"):
+            result["ansible_facts"] = {"pyweb_leaving": True}
         if not self._task.diff:
             result.pop("diff", None)
         return result
@@ -50,7 +63,7 @@ class ActionModule(ActionBase):
         given = [key for key in ("template", "content", "target") if file.get(key) is not None]
         if len(given) != 1:
             raise AnsibleActionFail(f"{file.get('path')}: exactly one of template, content and target is possible, got {', '.join(given) or 'none'}")
-        site = file.pop("site", None)
+        site = file.pop("values", None)
         name = file.get("template")
         if name is None:
             return file
@@ -69,9 +82,9 @@ class ActionModule(ActionBase):
 
 
 def _expand(item: dict, fields: tuple[str, ...]) -> list[dict]:
-    """One entry for each item of each, its strings filled in from the item; or the entry itself."""
+    """One entry for each item of each, its strings filled in from the item; or the entry itself. Each knows the site that it is for."""
     if "each" not in item:
-        return [dict(item)]
+        return [{**item, "site": ""}]
 
     def fill(value, values):
         return [fill(part, values) for part in value] if isinstance(value, list) else value.format_map(values)
@@ -80,5 +93,5 @@ def _expand(item: dict, fields: tuple[str, ...]) -> list[dict]:
     expanded = []
     for values in item["each"]:
         filled = {key: fill(value, values) if key in fields and value is not None else value for key, value in plain.items()}
-        expanded.append({**filled, "site": values} if "path" in filled else filled)
+        expanded.append({**filled, "site": values.get("name", ""), "values": values})
     return expanded

@@ -24,11 +24,14 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         values = {key: self._task.args.get(key) for key in ("front", "back", "link", "transport", "sites")}
         sources, faults = self._sources(values["sites"], task_vars)
-        faults += unknown_variables([name for name in task_vars if isinstance(name, str)], _role_options())
+        options = _role_options()
+        faults += unknown_variables([name for name in task_vars if isinstance(name, str)], options)
         try:
             result["plan"] = plan(values, sources, digest(RUNTIME), str(SAMPLE))
         except PlanError as error:
             faults = [*error.faults, *faults]
+        else:
+            result["plan"]["packages"] = self._packages(result["plan"]["sets"], options, task_vars)
         if faults:
             result.update(failed=True, faults=faults, msg="Nothing was changed. The inventory has faults:\n" + "\n".join(f"* {fault}" for fault in faults))
         result["changed"] = False
@@ -36,13 +39,22 @@ class ActionModule(ActionBase):
         result["_ansible_no_log"] = not faults
         return result
 
+    def _packages(self, roles: list[str], options: dict[str, dict], task_vars: dict) -> list[str]:
+        """All Debian packages of some roles, so that one transaction of apt brings them; each role's variable says which."""
+        found = []
+        for role in roles:
+            name = f"{role}_packages"
+            if name in options.get(role, {}):
+                found += self._templar.template(task_vars.get(name, options[role][name].get("default", [])))
+        return sorted(set(found))
+
     def _sources(self, sites, task_vars) -> tuple[dict, list[str]]:
         """What the plan must know of the directories that sites are deployed from; makes their paths absolute."""
         found, faults = {"sample": _describe(SAMPLE)} if not sites else {}, []
         for site in sites if isinstance(sites, list) else []:
             source = site.get("source") if isinstance(site, dict) else None
             path = source.get("path") if isinstance(source, dict) else None
-            if not isinstance(path, str):
+            if not isinstance(path, str) or site.get("state") == "absent":
                 continue
             tried = [Path(base, path).resolve() for base in dict.fromkeys([task_vars.get("inventory_dir") or ".", "."])]
             root = next((each for each in tried if each.is_dir()), None)
@@ -62,10 +74,10 @@ def _describe(root: Path) -> dict:
     return {"digest": digest(root), "requirements_txt": (root / "requirements.txt").is_file()}
 
 
-def _role_options() -> dict[str, set[str]]:
+def _role_options() -> dict[str, dict]:
     """The options of the roles of servers, as their argument specs name them."""
     options = {}
     for path in COLLECTION.glob("roles/*_*/meta/argument_specs.yml"):
         specs = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
-        options[path.parts[-3]] = set(specs["main"]["options"])
+        options[path.parts[-3]] = specs["main"]["options"]
     return options

@@ -23,7 +23,11 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         sites = self._task.args.get("sites") or []
         wanted = [{key: site[key] for key in ("name", "account", "release", "python", "needs_system_python")} for site in sites]
-        answer = self._execute_module("pyweb.stack.release", {"sites": wanted}, task_vars=task_vars)
+        if "missing" in self._task.args:
+            missing = self._task.args["missing"]
+            answer = {"changed": bool(missing), "missing": missing}
+        else:
+            answer = self._execute_module("pyweb.stack.release", {"sites": wanted}, task_vars=task_vars)
         if answer.get("failed") or not answer.get("missing") or self._task.check_mode:
             result.update(answer)
             return result

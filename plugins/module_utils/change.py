@@ -4,161 +4,67 @@
 
 """A set of files that changes as one: compared, tried in private, swapped in, and put back where that fails.
 
-What a host has of a set is kept in one record: the paths that it owns, what stood there before (to be put back when the
-set no longer wants them), its units, and for each unit and command the digest of the files it last took effect with. A journal, written
-before the first file is touched and removed after the last step, lets the next run undo a change that was killed half way.
+A journal, written before the first file is touched and removed after the last step, lets the next run undo a change that was killed half way.
 """
 
 from __future__ import annotations
 
-import base64
 import ctypes
 import ctypes.util
-import grp
-import hashlib
 import json
 import os
-import pwd
 import stat
-import subprocess
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-RECORDS = Path("/var/lib/pyweb/.changes")
+from ansible_collections.pyweb.stack.plugins.module_utils import record as module
+from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, read, run, write
+from ansible_collections.pyweb.stack.plugins.module_utils.record import Record, wanted_elsewhere, write_json
 
 CLONE_NEWNS = 0x00020000
 MS_REC_PRIVATE = 0x00004000 | 0x00040000
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What stands at a path: a file's content and mode or a link's target, and the owner and group; numbers where they have no name."""
-
-    content: Optional[bytes] = None
-    target: Optional[str] = None
-    mode: int = 0o644
-    owner: str = "root"
-    group: str = "root"
-
-    def encode(self) -> dict:
-        """For a JSON file."""
-        content = None if self.content is None else base64.b64encode(self.content).decode()
-        return {**self.__dict__, "content": content}
-
-    @classmethod
-    def decode(cls, data: dict) -> Entry:
-        """From a JSON file."""
-        content = data["content"]
-        return cls(**{**data, "content": None if content is None else base64.b64decode(content)})
-
-
-def _name_of(number: int, lookup, field: str) -> str:
-    try:
-        return getattr(lookup(number), field)
-    except KeyError:
-        return str(number)
-
-
-def _number_of(name: str, lookup, field: str) -> Optional[int]:
-    if name.isdigit():
-        return int(name)
-    try:
-        return getattr(lookup(name), field)
-    except KeyError:
-        return None
-
-
-def read(path: str) -> Optional[Entry]:
-    """What stands at a path now, or None."""
-    try:
-        found = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    owner = _name_of(found.st_uid, pwd.getpwuid, "pw_name")
-    group = _name_of(found.st_gid, grp.getgrgid, "gr_name")
-    if stat.S_ISLNK(found.st_mode):
-        return Entry(target=os.readlink(path), mode=0o777, owner=owner, group=group)
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(f"{path} is neither a file nor a symbolic link; move it out of the way")
-    return Entry(content=Path(path).read_bytes(), mode=stat.S_IMODE(found.st_mode), owner=owner, group=group)
-
-
-def write(path: str, entry: Optional[Entry]) -> None:
-    """Make a path what the entry says, in one step; None removes it.
-
-    An owner that does not exist yet leaves the file to root alone; write it again when the account is there.
-    """
-    if entry is None:
-        if os.path.lexists(path):
-            os.unlink(path)
-        return
-    folder = os.path.dirname(path)
-    os.makedirs(folder, mode=0o755, exist_ok=True)
-    uid = _number_of(entry.owner, pwd.getpwnam, "pw_uid")
-    gid = _number_of(entry.group, grp.getgrnam, "gr_gid")
-    handle, temporary = tempfile.mkstemp(prefix=".pyweb-", dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            if entry.content is not None:
-                file.write(entry.content)
-                file.flush()
-                os.fsync(file.fileno())
-                os.fchown(file.fileno(), uid or 0, gid or 0)
-                os.fchmod(file.fileno(), entry.mode if uid is not None and gid is not None else entry.mode & 0o700)
-        if entry.target is not None:
-            os.unlink(temporary)
-            os.symlink(entry.target, temporary)
-            os.lchown(temporary, uid or 0, gid or 0)
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
-        raise
-
-
-def digest(paths: list[str]) -> str:
-    """A digest of what stands at some paths."""
-    total = hashlib.sha256()
-    for path in sorted(paths):
-        entry = read(path)
-        total.update(json.dumps([path, entry and entry.encode()], sort_keys=True).encode())
-    return total.hexdigest()
-
-
-def _save(path: Path, data: dict) -> None:
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
-    write(str(path), Entry(content=json.dumps(data, sort_keys=True).encode(), mode=0o600))
+def recover() -> list[str]:
+    """Undo every change that was killed half way, and name the sets. Then it is unknown what their units and commands took up."""
+    undone = []
+    for journal in sorted(module.RECORDS.glob("*.journal")):
+        for path, entry in json.loads(journal.read_text()).items():
+            write(path, Entry.decode(entry) if entry else None)
+        record = Record(journal.stem)
+        record.effects = {}
+        record.save()
+        journal.unlink()
+        undone.append(journal.stem)
+    return undone
 
 
 class Change:
-    """The change of one named set of files on this host, to what is wanted: entries, or None for a path that has to be out of the way."""
+    """The change of one named set of files on this host, to what is wanted: entries, or None for a path that has to be out of the way.
 
-    def __init__(self, name: str, wanted: dict[str, Optional[Entry]]) -> None:
-        self._record_path = RECORDS / f"{name}.json"
-        self._journal_path = RECORDS / f"{name}.journal"
-        empty = {"owned": [], "originals": {}, "effects": {}, "units": []}
-        self.record = {**empty, **(json.loads(self._record_path.read_text()) if self._record_path.exists() else {})}
+    sites: the site that a path belongs to, where it belongs to one.
+    defer: leaves what is no longer wanted where it is; the record says that it is leaving.
+    """
+
+    def __init__(self, name: str, wanted: dict[str, Optional[Entry]], sites: Optional[dict[str, str]] = None, defer: bool = False) -> None:
+        self.record = Record(name)
         self.wanted = dict(wanted)
-        for path in self.record["owned"]:
-            if path not in wanted:
-                original = self.record["originals"].get(path)
-                self.wanted[path] = Entry.decode(original) if original else None
-        self._owned = set(wanted)
+        self._journal = module.RECORDS / f"{name}.journal"
+        self._claimed = {path: {"site": (sites or {}).get(path, "")} for path in wanted}
+        self._going: list[str] = []
+        if not defer:
+            self.give_up(self.record.unwanted("files", wanted))
         self.before: dict[str, Optional[Entry]] = {}
+        self._made: list[str] = []
 
-    def recover(self) -> bool:
-        """Undo a change that was killed half way. Says whether there was one; then it is unknown what the units took up."""
-        if not self._journal_path.exists():
-            return False
-        for path, entry in json.loads(self._journal_path.read_text()).items():
-            write(path, Entry.decode(entry) if entry else None)
-        self.record["effects"] = {}
-        _save(self._record_path, self.record)
-        self._journal_path.unlink()
-        return True
+    def give_up(self, paths: list[str]) -> None:
+        """Want back what stood at some paths of the set before it took them over."""
+        self._going = paths
+        for path in paths:
+            # What another set has taken over is its own now.
+            if wanted_elsewhere("files", path, but=self.record.name) is None:
+                original = self.record.items["files"][path].get("original")
+                self.wanted[path] = Entry.decode(original) if original else None
 
     def differences(self) -> list[str]:
         """The paths that are not as wanted."""
@@ -167,7 +73,8 @@ class Change:
 
     def swap(self, paths: list[str]) -> None:
         """Make these paths as wanted, so that it can be undone."""
-        _save(self._journal_path, {path: entry and entry.encode() for path, entry in self.before.items() if path in paths})
+        write_json(self._journal, {path: entry and entry.encode() for path, entry in self.before.items() if path in paths})
+        self._made = missing_folders([path for path in paths if self.wanted[path] is not None])
         self._write(paths)
 
     def settle_owners(self, paths: list[str]) -> None:
@@ -178,19 +85,30 @@ class Change:
         """Put these paths back."""
         for path in paths:
             write(path, self.before[path])
-        self._journal_path.unlink()
+        remove_empty(self._made)
+        self._journal.unlink()
 
-    def keep(self, effects: dict[str, str], units: list[str]) -> None:
+    def keep(self, effects: dict[str, str]) -> None:
         """Note what the host now has, and that the change is over."""
-        originals = {path: data for path, data in self.record["originals"].items() if path in self._owned}
-        for path in self._owned - set(self.record["owned"]):
-            if self.before.get(path) is not None and path not in originals:
-                originals[path] = self.before[path].encode()
-        record = {"owned": sorted(self._owned), "originals": originals, "effects": effects, "units": sorted(units)}
-        if record != self.record:
-            _save(self._record_path, record)
-        if self._journal_path.exists():
-            self._journal_path.unlink()
+        known = self.record.items["files"]
+        for path, item in self._claimed.items():
+            if path not in known:
+                former = wanted_elsewhere("files", path, but=self.record.name)
+                before = self.before.get(path)
+                original = former.get("original") if former else before and before.encode()
+                item.update({"original": original} if original else {})
+        self.record.claim("files", self._claimed)
+        for folder in self._made:
+            self.record.items["directories"].setdefault(folder, {"site": "", "holds": "others", "leaving": False})
+        self.record.effects = effects
+        self.forget()
+
+    def forget(self) -> None:
+        """Note that what was given up is gone, and that the change is over."""
+        for path in self._going:
+            self.record.drop("files", path)
+        self.record.save()
+        self._journal.unlink(missing_ok=True)
 
     def _write(self, paths: list[str]) -> None:
         for path in paths:
@@ -223,6 +141,21 @@ class Change:
         return answer and tuple(answer)
 
 
+def missing_folders(paths: list[str]) -> list[str]:
+    """The directories above some paths that are not there, the outermost first."""
+    return sorted({str(folder) for path in paths for folder in Path(path).parents if not folder.exists()})
+
+
+def remove_empty(folders: list[str]) -> list[str]:
+    """Remove those of some directories that hold nothing, and name them."""
+    gone = []
+    for folder in sorted(folders, reverse=True):
+        if os.path.isdir(folder) and not os.listdir(folder):
+            os.rmdir(folder)
+            gone.append(folder)
+    return gone
+
+
 def _private_overlays(tops: list[str]) -> None:
     """Give this process a view of its own of some top directories, whose changes go to memory (mount_namespaces(7))."""
     libc = ctypes.CDLL(ctypes.util.find_library("c") or "libc.so.6", use_errno=True)
@@ -244,13 +177,3 @@ def _private_overlays(tops: list[str]) -> None:
         os.makedirs(work)
         os.chmod(upper, stat.S_IMODE(os.stat(f"/{top}").st_mode))
         mount("overlay", f"/{top}", "overlay", 0, f"lowerdir=/{top},upperdir={upper},workdir={work}")
-
-
-def run(argv: list[str]) -> tuple[int, str]:
-    """Exit status, and standard output and error together."""
-    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-    try:
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, check=False)
-    except FileNotFoundError:
-        return 127, f"{argv[0]}: not found"
-    return done.returncode, done.stdout.decode(errors="replace").strip()

@@ -218,16 +218,18 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
         faults.add("sites", f"expected a list of sites, got {type(given).__name__}; write each site as an item: - name: ...")
         given = []
 
-    sites = []
+    sites, absent = [], []
     for number, raw in enumerate(given):
         site = check_site(faults, number, raw)
-        if site is not None:
+        if site is not None and site["state"] == "absent":
+            absent.append({**site, "server_names": None})
+        elif site is not None:
             _stack(faults, f"sites[{site['label']}].", site, host, front)
             _refuse_overrides(faults, site, front)
             sites.append(site)
     if not given:
         _stack(faults, "", dict.fromkeys(("back", "link", "transport")), host, front)
-    _refuse_clashes(faults, sites)
+    _refuse_clashes(faults, sites + absent)
     if faults:
         raise PlanError(faults.lines)
 
@@ -251,7 +253,7 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
             static["url"] = site["script_name"] + static["url"]
             if not static["path"].startswith("/"):
                 static["path"] = f"{SITES_ROOT}/{name}/current/{static['path']}"
-    return _by_role(front, sites)
+    return {**_by_role(front, sites), "sites": sorted(site["name"] for site in sites + absent)}
 
 
 def _refuse_overrides(faults: Faults, site: dict, front: str | None) -> None:
@@ -322,6 +324,7 @@ def _by_role(front: str, sites: list[dict]) -> dict:
     return {
         "front": front,
         "backs": backs,
+        "sets": ["app", *(f"back_{back}" for back in backs), f"front_{front}"],
         "ports": [{"port": FRONT_PORT, "unit": FRONTS[front].unit}],
         "app_sites": part(APP_KEYS, sites),
         **{f"back_{back}_sites": part(BACK_KEYS, [site for site in sites if site["back"] == back]) for back in backs},

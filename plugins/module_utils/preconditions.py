@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import pwd
+from dataclasses import dataclass
 from pathlib import Path
 
 LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp (proc(5))
@@ -48,14 +49,32 @@ def unit_of(process: int) -> str:
     return next((part for line in group.splitlines() for part in reversed(line.split("/")) if part.endswith(".service")), "")
 
 
-def taken_port(port: int, unit: str) -> str | None:
+def tables() -> list[str]:
+    """The kernel's tables of TCP sockets."""
+    return [path.read_text() for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.exists()]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process that listens on a port that a unit needs, and the unit that it belongs to, if any."""
+
+    port: int
+    wanted_by: str
+    process: int
+    name: str
+    unit: str
+
+    def __str__(self) -> str:
+        stop = f"systemctl disable --now {self.unit}" if self.unit else f"kill {self.process}"
+        return f"port {self.port} is taken by {self.name} (process {self.process}), and {self.wanted_by} needs it; to free it: {stop}"
+
+
+def taken_port(port: int, unit: str) -> Holder | None:
     """Who holds a port that a unit needs, if it is another."""
-    tables = [path.read_text() for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.exists()]
-    for process, name in sorted(holders(listeners(tables, port)).items()):
+    for process, name in sorted(holders(listeners(tables(), port)).items()):
         owner = unit_of(process)
         if owner != unit:
-            stop = f"systemctl disable --now {owner}" if owner else f"kill {process}"
-            return f"port {port} is taken by {name} (process {process}), and {unit} needs it; to free it: {stop}"
+            return Holder(port, unit, process, name, owner)
     return None
 
 
@@ -68,3 +87,14 @@ def foreign_account(name: str, home: str) -> str | None:
     if found.pw_dir == home:
         return None
     return f"the account {name} exists on this host for another purpose (home {found.pw_dir}); give the site another name"
+
+
+def is_there(kind: str, name: str) -> bool:
+    """Whether an account or a directory is on this host."""
+    if kind == "directories":
+        return os.path.isdir(name)
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True

@@ -65,14 +65,18 @@ class Endpoint:
     path: str | None = None
     host: str = "127.0.0.1"
     port: int = 0
+    mark: int = 0  # of its packets (SO_MARK, socket(7)), for a firewall to tell them
 
     def connect(self, timeout: float) -> socket.socket:
-        if self.path is None:
+        if self.path is None and not self.mark:
             return socket.create_connection((self.host, self.port), timeout)
-        connection = socket.socket(socket.AF_UNIX)
+        family = socket.AF_UNIX if self.path is not None else socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        connection = socket.socket(family)
         try:
             connection.settimeout(timeout)
-            connection.connect(self.path)
+            if self.mark:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, self.mark)
+            connection.connect(self.path if self.path is not None else (self.host, self.port))
         except BaseException:
             connection.close()
             raise

@@ -248,12 +248,6 @@ def _extra_text(pair: tuple) -> tuple[str, str]:
     return front, str(item)
 
 
-def _state(value: Any) -> str:
-    if value == "absent":
-        raise Fault("'absent' is not supported yet; possible: present")
-    return choice("present")(value)
-
-
 def _tls(value: Any) -> None:
     raise Fault("TLS is not supported yet; leave the key out")
 
@@ -307,12 +301,12 @@ SITE_KEYS = {
     "max_body_size": Key(number(1, 2**40, "bytes"), 10485760, "bytes of the largest request body"),
     "tls": Key(_tls, None, "not supported yet"),
     "extra": Key(_extra, {}, "raw text for the site's own block, by front"),
-    "state": Key(_state, "present", "whether the site is there; absent is not supported yet"),
+    "state": Key(choice("present", "absent"), "present", "absent: the site is removed with all that it owned; only its name is needed then"),
 }
 
 
 def _check_keys(faults: Faults, where: str, raw: dict, keys: dict[str, Key]) -> dict:
-    """The values of all keys: the default where one is not given, None where it is wrong."""
+    """The values of all keys: the default where one is not given, None where it is wrong. What is absent needs nothing but its name."""
     done = {}
     for given in raw:
         if given not in keys:
@@ -325,10 +319,10 @@ def _check_keys(faults: Faults, where: str, raw: dict, keys: dict[str, Key]) -> 
             except Fault as fault:
                 for what in fault.args:
                     faults.add(f"{where}{name}", what)
-        elif key.default is REQUIRED:
+        elif key.default is REQUIRED and (name == "name" or raw.get("state") != "absent"):
             faults.add(f"{where}{name}", f"missing: {key.meaning}")
         else:
-            done[name] = key.default
+            done[name] = None if key.default is REQUIRED else key.default
     return done
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Optional
 
-from ansible_collections.pyweb.stack.plugins.module_utils.change import run
+from ansible_collections.pyweb.stack.plugins.module_utils.host import run
 
 RANK = ("start", "reload", "restart")
 
@@ -38,6 +39,10 @@ class State:
     enabled: str = ""
     needs_daemon_reload: bool = False
     exists: bool = False
+
+    def words(self) -> str:
+        """As --diff shows it."""
+        return f"{'active' if self.active else 'inactive'}, {self.enabled or 'unknown'}"
 
 
 @dataclass
@@ -133,19 +138,31 @@ def fallen(started: list[str], seconds: float = 1.0) -> Optional[str]:
 
 
 def take_down(names: list[str]) -> None:
-    """Stop units that are no longer wanted and keep them from the next boot."""
+    """Stop units that are no longer wanted, which waits until they have served what they began, and keep them from the next boot."""
     if names:
         run(["systemctl", "--quiet", "disable", "--now", *names])
+        run(["systemctl", "--quiet", "reset-failed", *names])
 
 
-def bring_back(work: Work) -> None:
-    """After the files were put back: the units that were touched take them up again; those that were new go down."""
-    found = states(list(work.verbs))
+def bring_back(work: Work, before: dict[str, State]) -> None:
+    """After the files were put back: the units that were touched take them up again; those that were down go down."""
     for name, verb in work.verbs.items():
+        was = before.get(name, State())
         run(["systemctl", "reset-failed", name])
-        run(["systemctl", "--quiet", "stop" if not found[name].exists else "reload" if verb == "reload" else "restart", name])
+        run(["systemctl", "--quiet", "stop" if not was.active else "reload" if verb == "reload" else "restart", name])
+    for name in work.enable:
+        run(["systemctl", "--quiet", "disable", name])
     if work.disable:
         run(["systemctl", "--quiet", "enable", "--now", *work.disable])
+
+
+def processes(unit: str) -> list[int]:
+    """The processes of a unit other than its main one."""
+    words = run(["systemctl", "show", "--property=ControlGroup,MainPID", unit])[1]
+    values = dict(line.split("=", 1) for line in words.splitlines() if "=" in line)
+    listed = Path(f"/sys/fs/cgroup{values.get('ControlGroup', '')}/cgroup.procs")
+    found = {int(line) for line in listed.read_text().split()} if values.get("ControlGroup") and listed.exists() else set()
+    return sorted(found - {int(values.get("MainPID") or 0)})
 
 
 def is_active(name: str) -> bool:

@@ -18,7 +18,7 @@ description:
     units with them.
     A change that was killed half way is undone by the next run before anything else.
   - A file that the set owned before and no longer names is removed, or what stood there before the set took it over is put back.
-    Other files are not touched.
+    Other files are not touched. With O(defer), and always for accounts, directories and packages, that is left to M(pyweb.stack.retire).
 extends_documentation_fragment: pyweb.stack.targets
 options:
   name:
@@ -32,8 +32,17 @@ options:
     type: list
     elements: str
     default: []
+  installed:
+    description: Set by the action plugin - packages that it has installed for this change.
+    type: list
+    elements: str
+    default: []
   ports:
-    description: Ports that a unit is going to need. Where another program has one, nothing is changed.
+    description:
+      - Ports that a unit is going to need. Where a program has one that is not a front of this collection, nothing is changed.
+      - Where another front of this collection has one, and the unit is one of O(units), the ports are handed over - new connections wait
+        in the kernel (by a table of nftables of its own) while the old unit stops listening and the new one starts and is asked. What is
+        open already goes on with the old unit. Without nftables connections are refused for that moment, and a warning says so.
     type: list
     elements: dict
     default: []
@@ -64,6 +73,52 @@ options:
         description: Makes one account of each item; strings may name keys of the item in braces.
         type: list
         elements: dict
+      site:
+        description: Set by the action plugin - name of the site that the item is for.
+        type: str
+        default: ""
+  directories:
+    description: Directories that the set's commands make, to be removed with what they belong to. One that is there already is not the set's.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path on the host.
+        type: str
+        required: true
+      holds:
+        description:
+          - What is in it - V(ours) goes with it; V(data) goes with it only where that is asked for; V(others) keeps it.
+        type: str
+        choices: [ours, data, others]
+        default: ours
+      each:
+        description: Makes one directory of each item; strings may name keys of the item in braces.
+        type: list
+        elements: dict
+      site:
+        description: Set by the action plugin - name of the site that the item is for.
+        type: str
+        default: ""
+  releases:
+    description: Releases that the sites need; the result names those that are missing, as M(pyweb.stack.release) would.
+    type: list
+    elements: dict
+    default: []
+  sets:
+    description: Names of all sets that this host shall have. A set that is not among them is leaving.
+    type: list
+    elements: str
+  defer:
+    description: Leaves files and units that the set no longer wants where they are, for M(pyweb.stack.retire) to remove when nothing uses them any more.
+    type: bool
+    default: false
+  verify:
+    description:
+      - Asks every target also where nothing changed, and of all units. Where a change was made, one that answered before and does not now undoes it.
+    type: bool
+    default: false
   files:
     description: Files that the set owns.
     type: list
@@ -107,6 +162,10 @@ options:
             the template sees the item as C(site).
         type: list
         elements: dict
+      site:
+        description: Set by the action plugin - name of the site that the item is for.
+        type: str
+        default: ""
   absent:
     description:
       - Paths of files or links that have to be out of the way, such as a distribution's default site.
@@ -172,6 +231,10 @@ options:
         description: Makes one unit of each item; strings may name keys of the item in braces.
         type: list
         elements: dict
+      site:
+        description: Set by the action plugin - name of the site that the item is for.
+        type: str
+        default: ""
 attributes:
   check_mode:
     support: full
@@ -224,16 +287,33 @@ units:
   returned: always
   sample: {nginx.service: reload}
 recovered:
-  description: Whether a change that was killed half way had to be undone first.
+  description: Sets whose change was killed half way and had to be undone first.
+  type: list
+  elements: str
+  returned: always
+leaving:
+  description: Whether the host has something that is no longer wanted, for M(pyweb.stack.retire) to remove.
   type: bool
+  returned: always
+missing_releases:
+  description: Sites whose release is missing.
+  type: list
+  elements: str
   returned: always
 """
 
+import time
+from dataclasses import replace
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, Entry, digest, run
-from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import foreign_account, taken_port
+from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover
+from ansible_collections.pyweb.stack.plugins.module_utils.handover import MARK, Held, let_go
+from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, digest, run, take_out
+from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import Holder, foreign_account, is_there, taken_port
 from ansible_collections.pyweb.stack.plugins.module_utils.probing import TARGET_SPEC, target_of, wait_until_healthy
+from ansible_collections.pyweb.stack.plugins.module_utils.record import Record, is_front, records
+from ansible_collections.pyweb.stack.plugins.module_utils.releases import missing_of
 from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, Work, bring_back, carry_out, decide, states, take_down
 
 FILE = {
@@ -246,12 +326,20 @@ FILE = {
     "mode": {"type": "str", "default": "0644"},
     "secret": {"type": "bool", "default": False},
     "each": {"type": "list", "elements": "dict"},
+    "site": {"type": "str", "default": ""},
+}
+DIRECTORY = {
+    "path": {"type": "str", "required": True},
+    "holds": {"type": "str", "choices": ["ours", "data", "others"], "default": "ours"},
+    "each": {"type": "list", "elements": "dict"},
+    "site": {"type": "str", "default": ""},
 }
 PORT = {"port": {"type": "int", "required": True}, "unit": {"type": "str", "required": True}}
 ACCOUNT = {
     "name": {"type": "str", "required": True},
     "home": {"type": "str", "required": True},
     "each": {"type": "list", "elements": "dict"},
+    "site": {"type": "str", "default": ""},
 }
 COMMAND = {
     "argv": {"type": "list", "elements": "str", "required": True},
@@ -265,12 +353,19 @@ UNIT = {
     "restart_with": {"type": "list", "elements": "str", "default": []},
     "enabled": {"type": "bool", "default": True},
     "each": {"type": "list", "elements": "dict"},
+    "site": {"type": "str", "default": ""},
 }
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "packages": {"type": "list", "elements": "str", "default": []},
+    "installed": {"type": "list", "elements": "str", "default": []},
     "ports": {"type": "list", "elements": "dict", "options": PORT, "default": []},
     "accounts": {"type": "list", "elements": "dict", "options": ACCOUNT, "default": []},
+    "directories": {"type": "list", "elements": "dict", "options": DIRECTORY, "default": []},
+    "releases": {"type": "list", "elements": "dict", "default": []},
+    "sets": {"type": "list", "elements": "str"},
+    "defer": {"type": "bool", "default": False},
+    "verify": {"type": "bool", "default": False},
     "files": {"type": "list", "elements": "dict", "options": FILE, "default": []},
     "absent": {"type": "list", "elements": "str", "default": []},
     "check": {"type": "list", "elements": "str", "default": []},
@@ -324,31 +419,49 @@ def below(owned, names) -> list[str]:
     return sorted({name for name in names if not name.endswith("/")} | {path for path in owned if path.startswith(folders)})
 
 
+def named(items: list[dict], key: str = "name", **more) -> dict[str, dict]:
+    """Items by their names, each with its site, as a record keeps them."""
+    return {item[key]: {"site": item["site"], **{name: item[name] for name in more.get("keep", ())}} for item in items}
+
+
+def made(record: Record) -> dict[str, dict]:
+    """Directories that came with files and are kept in the record as long as the set is."""
+    return {path: item for path, item in record.items["directories"].items() if item["holds"] == "others"}
+
+
 def main() -> None:
     # Arguments hold whole files, secrets among them: keep them out of the host's system log.
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, no_log=True)
     parameters = module.params
-    in_the_way = [taken_port(**port) for port in parameters["ports"]] + [
-        foreign_account(account["name"], account["home"]) for account in parameters["accounts"]
-    ]
-    if any(in_the_way):
-        module.fail_json(msg="Nothing was changed:\n" + "\n".join(f"* {words}" for words in in_the_way if words))
+    units = [Unit(**{key: tuple(value) if isinstance(value, list) else value for key, value in unit.items() if key not in ("each", "site")}) for unit in parameters["units"]]
+
+    taken = [holder for holder in (taken_port(**port) for port in parameters["ports"]) if holder]
+    of_fronts = {unit for record in records() if is_front(record.name) for unit in record.items["units"]}
+    in_the_way = [str(holder) for holder in taken if holder.unit not in of_fronts]
+    in_the_way += filter(None, [foreign_account(account["name"], account["home"]) for account in parameters["accounts"]])
+    if in_the_way:
+        module.fail_json(msg="Nothing was changed:\n" + "\n".join(f"* {words}" for words in in_the_way))
+    takeover = [holder for holder in taken if holder.wanted_by in {unit.name for unit in units}]
 
     with open("/var/lib/dpkg/status", encoding="utf-8") as file:
         present = installed(file.read())
-    missing = [name for name in parameters["packages"] if name not in present]
+    needed = parameters["packages"] + (["nftables"] if takeover else [])
+    missing = [name for name in needed if name not in present]
     if missing and not module.check_mode:
         # The action plugin installs these and calls again; nothing was touched yet.
         module.exit_json(changed=False, missing=missing)
 
-    change = Change(parameters["name"], entries(parameters))
-    recovered = not module.check_mode and change.recover()
+    recovered = [] if module.check_mode else recover()
+    change = Change(parameters["name"], entries(parameters), {file["path"]: file["site"] for file in parameters["files"]}, parameters["defer"])
     different = change.differences()
     secrets = {file["path"] for file in parameters["files"] if file["secret"]}
+    taking_up = TakingUp(change, units, parameters, takeover)
     result = {
         "packages": missing,
         "files": different,
         "recovered": recovered,
+        "leaving": taking_up.leaving(),
+        "missing_releases": missing_of(parameters["releases"]),
         "diff": [diff(path, change.before[path], change.wanted[path], path in secrets) for path in different],
     }
 
@@ -358,43 +471,62 @@ def main() -> None:
         if tried and tried[0] != 0:
             module.fail_json(msg=f"{' '.join(parameters['check'])} refuses the new files; nothing was changed:\n{tried[1]}", units={}, **result)
 
-    units = [Unit(**{key: tuple(value) if isinstance(value, list) else value for key, value in unit.items() if key != "each"}) for unit in parameters["units"]]
-    taking_up = TakingUp(change, units, parameters["commands"], parameters["targets"])
-
+    work = taking_up.decide(expecting=different)
+    result["diff"] += taking_up.drift(work)
     if module.check_mode:
-        work = taking_up.decide(expecting=different)
-        module.exit_json(changed=bool(missing or different or work.summary()), units=work.summary(), **result)
+        verbs = {**work.summary(), **{holder.unit: "stop" for holder in takeover}}
+        if going := taking_up.going():
+            words = "".join(f"{key}\n" for key in going)
+            result["diff"].append({"before": words, "after": "", "before_header": "no longer wanted", "after_header": "no longer wanted"})
+        module.exit_json(changed=bool(missing or different or verbs or taking_up.going()), units=verbs, **result)
 
+    ill = taking_up.ill() if different else set()
     # While their files are still there, so that nothing of them stays behind.
     take_down(taking_up.unwanted())
     if different:
         change.swap(different)
-    problem = taking_up.run(different, [] if tried else parameters["check"])
+    problem = taking_up.run(different, [] if tried else parameters["check"], ill)
     verbs = taking_up.work.summary()
     if problem:
         if different:
             change.undo(different)
             run(["systemctl", "daemon-reload"])
-        bring_back(taking_up.work)
+        taking_up.give_back()
         module.fail_json(msg=f"{problem}\n" + ("Every file is as it was before." if different else "No file was changed."), units=verbs, **result)
-    change.keep(taking_up.digests(), [unit.name for unit in units])
-    module.exit_json(changed=bool(different or verbs or taking_up.ran), units=verbs, **result)
+    taking_up.keep()
+    if taking_up.warning:
+        module.warn(taking_up.warning)
+    changed = bool(different or verbs or taking_up.ran or parameters["installed"])
+    if parameters["verify"] and (words := taking_up.unhealthy()):
+        module.fail_json(msg=f"{words}\nIt was so before; what this run changed stays.", changed=changed, units=verbs, **result)
+    module.exit_json(changed=changed, units=verbs, **result)
 
 
 class TakingUp:
     """Makes the host work with the files that it has: commands that read them, then units."""
 
-    def __init__(self, change: Change, units: list[Unit], commands: list[dict], targets: list[dict]) -> None:
-        self._change, self._units, self._commands, self._targets = change, units, commands, targets
+    def __init__(self, change: Change, units: list[Unit], parameters: dict, takeover: list[Holder]) -> None:
+        self._change, self._units, self._takeover = change, units, takeover
+        self._parameters = parameters
+        self._claims = {
+            "units": named(parameters["units"], keep=("reload_on", "restart_on")),
+            "accounts": named(parameters["accounts"]),
+            "directories": {**made(change.record), **named(parameters["directories"], "path", keep=("holds",))},
+            "packages": {name: {"site": ""} for name in parameters["packages"]},
+        }
+        self._before = states([unit.name for unit in units])
+        self._there = {kind: {name for name in self._claims[kind] if is_there(kind, name)} for kind in ("accounts", "directories")}
+        self._stopped: list[str] = []
         self.work = Work()
         self.ran: list[str] = []
+        self.warning = ""
 
     def digests(self) -> dict[str, str]:
         """Of the paths that each command and unit takes up, as they are now."""
         return {key: digest(paths) for key, paths in self._paths().items()}
 
     def _paths(self) -> dict[str, list[str]]:
-        paths = {" ".join(command["argv"]): below(self._change.wanted, command["paths"]) for command in self._commands}
+        paths = {" ".join(command["argv"]): below(self._change.wanted, command["paths"]) for command in self._parameters["commands"]}
         for unit in self._units:
             paths[f"{unit.name} reload"] = below(self._change.wanted, unit.reload_on)
             paths[f"{unit.name} restart"] = below(self._change.wanted, unit.restart_on)
@@ -406,38 +538,119 @@ class TakingUp:
         found = states([unit.name for unit in self._units])
         if any(state.needs_daemon_reload for state in found.values()) and not expecting:
             run(["systemctl", "daemon-reload"])
-        work = decide(self._units, found, self._change.record["effects"], {**self.digests(), **changing})
+        work = decide(self._units, found, self._change.record.effects, {**self.digests(), **changing})
         work.disable = self.unwanted()
         return work
 
-    def unwanted(self) -> list[str]:
-        """Units that the set had and no longer names."""
-        return sorted(set(self._change.record["units"]) - {unit.name for unit in self._units})
+    def drift(self, work: Work) -> list[dict]:
+        """Units that are not as the last run left them, as --diff shows them."""
+        known = self._change.record.items["units"]
+        found = {name: self._before[name] for name in {*work.enable, *work.verbs} if name in known and work.verbs.get(name) != "reload"}
+        wrong = {name: state for name, state in sorted(found.items()) if not state.active or name in work.enable}
+        return [{"before": f"{state.words()}\n", "after": "active, enabled\n", "before_header": name, "after_header": name} for name, state in wrong.items()]
 
-    def run(self, different: list[str], check: list[str]) -> str | None:
+    def unwanted(self) -> list[str]:
+        """Units that the set had, no longer names and does not leave to M(pyweb.stack.retire)."""
+        return [] if self._parameters["defer"] else self._change.record.unwanted("units", self._claims["units"])
+
+    def going(self) -> list[str]:
+        """What of the set will be leaving after this run."""
+        record, claims = self._change.record, {**self._claims, "files": self._change.wanted}
+        if not self._parameters["defer"]:
+            del claims["units"]
+        return [key for kind in claims for key in record.unwanted(kind, claims[kind]) if not record.items[kind][key].get("parked")]
+
+    def leaving(self) -> bool:
+        """Whether anything of the host is leaving, or will be after this run."""
+        sets = self._parameters["sets"]
+        others = [record for record in records() if record.name != self._parameters["name"]]
+        return bool(self.going()) or any((sets is not None and record.name not in sets) or any(record.leaving(kind) for kind in record.items) for record in others)
+
+    def keep(self) -> None:
+        """Note what the host now has."""
+        record = self._change.record
+        for name, item in self._claims["units"].items():
+            if name not in record.items["units"]:
+                item["before"] = {"active": self._before[name].active, "enabled": self._before[name].enabled == "enabled"}
+        # Only what the set has made itself may go with it.
+        for kind, there in self._there.items():
+            self._claims[kind] = {name: item for name, item in self._claims[kind].items() if name in record.items[kind] or name not in there}
+        ours = {*record.items["packages"], *self._parameters["installed"]}
+        self._claims["packages"] = {name: item for name, item in self._claims["packages"].items() if name in ours}
+        gone = set(self.unwanted())
+        for kind, wanted in self._claims.items():
+            record.claim(kind, wanted)
+        for name in gone:
+            record.drop("units", name)
+        self._change.keep(self.digests())
+
+    def run(self, different: list[str], check: list[str], ill: set[str]) -> str | None:
         """Do it all, in order. Returns what went wrong, if anything; the work that was begun is in self.work."""
         if any(path.startswith("/etc/systemd/system/") for path in different):
             run(["systemctl", "daemon-reload"])
         digests = self.digests()
-        for command in self._commands:
+        for command in self._parameters["commands"]:
             key = " ".join(command["argv"])
-            if digests[key] != self._change.record["effects"].get(key):
+            if digests[key] != self._change.record.effects.get(key):
                 self.ran.append(key)
                 status, words = run(command["argv"])
                 if status != 0:
                     return f"{key}: {words}"
         self._change.settle_owners(different)
+        for path, item in self._change.record.items["directories"].items():
+            if item.get("parked") and path in self._claims["directories"]:
+                take_out(path)
         if check and different:
             status, words = run(check)
             if status != 0:
                 return f"{' '.join(check)} refuses the new files:\n{words}"
         self.work = self.decide()
-        return carry_out(self.work) or (self._unhealthy() if self.work.verbs else None)
+        if self._takeover:
+            return self._take_over()
+        return carry_out(self.work) or (self.unhealthy(besides=ill) if self.work.verbs else None)
 
-    def _unhealthy(self) -> str | None:
+    def _take_over(self) -> str | None:
+        """Let other fronts' units go and start ours in their place, while new connections wait."""
+        ports = [holder.port for holder in self._takeover]
+        with Held(ports) as held:
+            begin = time.monotonic()
+            for unit in dict.fromkeys(holder.unit for holder in self._takeover):
+                self._stopped.append(unit)
+                if problem := let_go(unit, ports):
+                    return problem
+            problem = carry_out(self.work) or self.unhealthy(mark=0 if held.fault else MARK, seconds=10)
+            if problem:
+                self.give_back()
+                return problem
+            if held.fault:
+                self.warning = f"New connections were refused for about {time.monotonic() - begin:.1f} s, since they could not be made to wait: {held.fault}"
+        # Not at the next boot either.
+        run(["systemctl", "--quiet", "disable", *self._stopped])
+        return None
+
+    def give_back(self) -> None:
+        """Make the units what they were, and start again what had to stop for them."""
+        bring_back(self.work, self._before)
+        for unit in self._stopped:
+            run(["systemctl", "start", unit])
+        self._stopped = []
+
+    def ill(self) -> set[str]:
+        """Targets of units that are up and answer as a healthy one does not."""
+        if not self._parameters["verify"] or self._takeover:
+            return set()
+        asked = [target for target in self._parameters["targets"] if target["unit"] in self._before and self._before[target["unit"]].active]
+        return {outcome.target.name for outcome in wait_until_healthy([target_of(target) for target in asked], timeout=0) if outcome.fault is not None}
+
+    def unhealthy(self, besides=frozenset(), mark: int = 0, seconds: float = 30) -> str | None:
         """Which targets of the units at work are not healthy, if any: what is up may still answer nothing but errors."""
-        asked = [target for target in self._targets if target["unit"] is None or target["unit"] in self.work.verbs]
-        outcomes = wait_until_healthy([target_of(target) for target in asked])
+        chosen = [target for target in self._parameters["targets"] if target["name"] not in besides]
+        if not self._parameters["verify"]:
+            chosen = [target for target in chosen if target["unit"] is None or target["unit"] in self.work.verbs]
+        asked = [target_of(target) for target in chosen]
+        if mark:
+            asked = [replace(target, endpoint=replace(target.endpoint, mark=mark)) for target in asked]
+        outcomes = wait_until_healthy(asked, timeout=seconds)
         return "\n".join(str(outcome) for outcome in outcomes if outcome.fault is not None) or None
 
 

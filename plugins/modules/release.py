@@ -53,6 +53,10 @@ options:
         type: list
         elements: str
         default: []
+  missing:
+    description: Names of the sites whose release is missing, where M(pyweb.stack.apply) has found that out already; the host is not asked again.
+    type: list
+    elements: str
   runtime:
     description: Set by the action plugin - files to install beside every application, by name.
     type: dict
@@ -92,13 +96,15 @@ import os
 import pwd
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.pyweb.stack.plugins.module_utils.host import give_tree
+from ansible_collections.pyweb.stack.plugins.module_utils.releases import COMPLETE, complete, version_of
 
 SITE = {
     "name": {"type": "str", "required": True},
@@ -110,33 +116,14 @@ SITE = {
     "requirements": {"type": "raw"},
     "back_requirements": {"type": "list", "elements": "str", "default": []},
 }
-COMPLETE = ".venv/.complete"
 SYSTEM_PYTHON = "/usr/bin/python3"
 # Made for each site by the role app, for its account alone: what one site's build leaves there must not reach another's.
 CACHE = "/var/cache/pyweb"
 WHEELS = Path("/usr/share/python-wheels")
-VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 
 class BuildError(Exception):
     """What went wrong, in words for the operator."""
-
-
-def version_of(python: str) -> str | None:
-    """Major and minor version of an interpreter, or None where it does not run."""
-    found = shutil.which(python)
-    if found and os.path.realpath(found) == os.path.realpath(sys.executable):
-        return "%d.%d" % sys.version_info[:2]
-    try:
-        return subprocess.run([python, "-c", VERSION], capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def complete(site: dict, wanted: str | None) -> bool:
-    """Whether a release was finished, by an interpreter of the same version as the one of today."""
-    marker = Path(site["release"]["path"], COMPLETE)
-    return marker.is_file() and marker.read_text() == wanted
 
 
 def fault(site: dict, version: str | None, of_system: str | None) -> str | None:
@@ -147,13 +134,6 @@ def fault(site: dict, version: str | None, of_system: str | None) -> str | None:
     if site["needs_system_python"] and version != of_system:
         return f"{where}: {site['python']!r} is Python {version}, but the back runs Debian's Python {of_system}; leave the key out, or choose back flup"
     return None
-
-
-def own(root: Path, uid: int, gid: int) -> None:
-    """Give a tree to an account."""
-    for folder, folders, files in os.walk(root):
-        for name in (".", *folders, *files):
-            os.chown(os.path.join(folder, name), uid, gid, follow_symlinks=False)
 
 
 def build(site: dict, version: str, runtime: dict[str, str]) -> None:
@@ -185,7 +165,7 @@ def build_in(home: str, site: dict, version: str, runtime: dict[str, str]) -> No
     if "archive" in site["source"]:
         with tarfile.open(site["source"]["archive"]) as tar:
             tar.extractall(root, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
-    own(root, account.pw_uid, account.pw_gid)
+    give_tree(str(root), account.pw_uid, account.pw_gid)
     environment = root / ".venv"
     run([site["python"], "-m", "venv", "--without-pip", str(environment)])
     packages = environment / "lib" / f"python{version}" / "site-packages"
@@ -212,7 +192,7 @@ def build_in(home: str, site: dict, version: str, runtime: dict[str, str]) -> No
     # A file that does not compile may be a template or belong to another Python; only its import would be an error.
     run([str(environment / "bin" / "python"), "-m", "compileall", "-q", "-x", r"/\.venv/", str(root)], must=False)
     run([str(environment / "bin" / "python"), "-m", "compileall", "-q", *(str(packages / name) for name in runtime)])
-    own(root, 0, 0)
+    give_tree(str(root), 0, 0)
     marker = root / COMPLETE
     marker.write_text(version)
 
@@ -221,6 +201,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "sites": {"type": "list", "elements": "dict", "options": SITE, "required": True},
+            "missing": {"type": "list", "elements": "str"},
             "runtime": {"type": "dict", "default": {}},
             "install": {"type": "bool", "default": False},
         },

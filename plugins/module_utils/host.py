@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files and commands of the host that a module runs on."""
+
+from __future__ import annotations
+
+import base64
+import grp
+import hashlib
+import json
+import os
+import pwd
+import stat
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What stands at a path: a file's content and mode or a link's target, and the owner and group; numbers where they have no name."""
+
+    content: Optional[bytes] = None
+    target: Optional[str] = None
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+
+    def encode(self) -> dict:
+        """For a JSON file."""
+        content = None if self.content is None else base64.b64encode(self.content).decode()
+        return {**self.__dict__, "content": content}
+
+    @classmethod
+    def decode(cls, data: dict) -> Entry:
+        """From a JSON file."""
+        content = data["content"]
+        return cls(**{**data, "content": None if content is None else base64.b64decode(content)})
+
+
+def _name_of(number: int, lookup, field: str) -> str:
+    try:
+        return getattr(lookup(number), field)
+    except KeyError:
+        return str(number)
+
+
+def _number_of(name: str, lookup, field: str) -> Optional[int]:
+    if name.isdigit():
+        return int(name)
+    try:
+        return getattr(lookup(name), field)
+    except KeyError:
+        return None
+
+
+def read(path: str) -> Optional[Entry]:
+    """What stands at a path now, or None."""
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    owner = _name_of(found.st_uid, pwd.getpwuid, "pw_name")
+    group = _name_of(found.st_gid, grp.getgrgid, "gr_name")
+    if stat.S_ISLNK(found.st_mode):
+        return Entry(target=os.readlink(path), mode=0o777, owner=owner, group=group)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(f"{path} is neither a file nor a symbolic link; move it out of the way")
+    return Entry(content=Path(path).read_bytes(), mode=stat.S_IMODE(found.st_mode), owner=owner, group=group)
+
+
+def write(path: str, entry: Optional[Entry]) -> None:
+    """Make a path what the entry says, in one step; None removes it.
+
+    An owner that does not exist yet leaves the file to root alone; write it again when the account is there.
+    """
+    if entry is None:
+        if os.path.lexists(path):
+            os.unlink(path)
+        return
+    folder = os.path.dirname(path)
+    os.makedirs(folder, mode=0o755, exist_ok=True)
+    uid = _number_of(entry.owner, pwd.getpwnam, "pw_uid")
+    gid = _number_of(entry.group, grp.getgrnam, "gr_gid")
+    handle, temporary = tempfile.mkstemp(prefix=".pyweb-", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if entry.content is not None:
+                file.write(entry.content)
+                file.flush()
+                os.fsync(file.fileno())
+                os.fchown(file.fileno(), uid or 0, gid or 0)
+                os.fchmod(file.fileno(), entry.mode if uid is not None and gid is not None else entry.mode & 0o700)
+        if entry.target is not None:
+            os.unlink(temporary)
+            os.symlink(entry.target, temporary)
+            os.lchown(temporary, uid or 0, gid or 0)
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def digest(paths: list[str]) -> str:
+    """A digest of what stands at some paths."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        entry = read(path)
+        total.update(json.dumps([path, entry and entry.encode()], sort_keys=True).encode())
+    return total.hexdigest()
+
+
+def run(argv: list[str]) -> tuple[int, str]:
+    """Exit status, and standard output and error together."""
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    try:
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, check=False)
+    except FileNotFoundError:
+        return 127, f"{argv[0]}: not found"
+    return done.returncode, done.stdout.decode(errors="replace").strip()
+
+
+def give_tree(root: str, uid: int, gid: int) -> None:
+    """Give a directory with all that is in it to an account."""
+    for folder, folders, files in os.walk(root):
+        for name in (".", *folders, *files):
+            os.chown(os.path.join(folder, name), uid, gid, follow_symlinks=False)
+
+
+def park(root: str) -> None:
+    """Keep data whose account goes, for root alone: another account may get the same number."""
+    give_tree(root, 0, 0)
+    os.chmod(root, 0o700)
+
+
+def take_out(root: str) -> None:
+    """Give data that was parked to the account that its directory now belongs to."""
+    found = os.stat(root)
+    give_tree(root, found.st_uid, found.st_gid)

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the collection has on a host: one record for each set, with everything that has to go when the set no longer wants it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, write
+
+RECORDS = Path("/var/lib/pyweb/.changes")
+# Of each: a mapping of its name to what is known of it, among it the site that it belongs to and whether it is leaving,
+# which means that nobody wants it any longer and it is still there.
+KINDS = ("files", "units", "accounts", "directories", "packages")
+
+
+def is_front(name: str) -> bool:
+    """Whether a set is a front's, by its role's name."""
+    return name.startswith("front_")
+
+
+class Record:
+    """The record of one set."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._path = RECORDS / f"{name}.json"
+        self._saved = json.loads(self._path.read_text()) if self._path.exists() else {}
+        self.items = {kind: {key: dict(item) for key, item in self._saved.get(kind, {}).items()} for kind in KINDS}
+        self.effects = dict(self._saved.get("effects", {}))
+
+    def unwanted(self, kind: str, wanted) -> list[str]:
+        """What the set has of a kind and no longer wants."""
+        return sorted(set(self.items[kind]) - set(wanted))
+
+    def leaving(self, kind: str, all_of_it: bool = False) -> list[str]:
+        """What is leaving; all_of_it: as if the whole set were. Data that is kept has left already."""
+        return sorted(key for key, item in self.items[kind].items() if item["leaving"] or (all_of_it and not item.get("parked")))
+
+    def claim(self, kind: str, wanted: dict[str, dict]) -> None:
+        """Take in what is wanted of a kind; the rest is leaving. What is known of an item stays known."""
+        for key, item in self.items[kind].items():
+            item["leaving"] = key not in wanted and not item.get("parked")
+        for key, item in wanted.items():
+            self.items[kind][key] = {**self.items[kind].get(key, {}), **item, "leaving": False}
+            self.items[kind][key].pop("parked", None)
+
+    def drop(self, kind: str, key: str) -> None:
+        """Forget what is gone."""
+        self.items[kind].pop(key, None)
+
+    def save(self) -> None:
+        """Write the record, if it changed; a record of nothing is removed."""
+        data = {**{kind: items for kind, items in self.items.items() if items}, "effects": self.effects}
+        if not any(self.items.values()):
+            self._path.unlink(missing_ok=True)
+        elif data != self._saved:
+            write_json(self._path, data)
+        self._saved = data
+
+
+def write_json(path: Path, data: dict) -> None:
+    """Replace a file of the records, for root alone."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
+    write(str(path), Entry(content=json.dumps(data, sort_keys=True).encode(), mode=0o600))
+
+
+def records() -> list[Record]:
+    """All records of this host: fronts first, then backs, then what these stand on, so that each goes before what it needs."""
+    names = sorted((path.stem for path in RECORDS.glob("*.json")), key=lambda name: (not is_front(name), not name.startswith("back_"), name))
+    return [Record(name) for name in names]
+
+
+def wanted_elsewhere(kind: str, key: str, but: str) -> dict | None:
+    """What the record of another set knows of something that it has and wants."""
+    for record in records():
+        item = record.items[kind].get(key)
+        if record.name != but and item is not None and not item["leaving"]:
+            return item
+    return None

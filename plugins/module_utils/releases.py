@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which releases a host has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+COMPLETE = ".venv/.complete"
+VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
+
+
+def version_of(python: str) -> str | None:
+    """Major and minor version of an interpreter, or None where it does not run."""
+    found = shutil.which(python)
+    if found and os.path.realpath(found) == os.path.realpath(sys.executable):
+        return "%d.%d" % sys.version_info[:2]
+    try:
+        return subprocess.run([python, "-c", VERSION], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def complete(site: dict, wanted: str | None) -> bool:
+    """Whether a release was finished, by an interpreter of the same version as the one of today."""
+    marker = Path(site["release"]["path"], COMPLETE)
+    return marker.is_file() and marker.read_text() == wanted
+
+
+def missing_of(sites: list[dict]) -> list[str]:
+    """Names of the sites whose release is missing."""
+    versions = {python: version_of(python) for python in {site["python"] for site in sites}}
+    return [site["name"] for site in sites if not complete(site, versions[site["python"]])]

@@ -98,13 +98,15 @@ def wait_until(condition, seconds: float, pause: float = 0.01) -> bool:
     return True
 
 
-def let_go(unit: str, ports: list[int]) -> Optional[str]:
-    """Make a unit stop listening; it goes on with the connections that it has. Returns what went wrong, or None."""
-    # A connection that the kernel has taken and the server has not would be reset with the listener: twice, for a
-    # handshake that is under way.
-    for _ in range(2):
+def wait_until_accepted(ports: list[int]) -> None:
+    """Wait for the server to take the connections that the kernel has taken: with the listener they would be reset."""
+    for _ in range(2):  # the second time for a handshake that was under way
         wait_until(lambda: accepted(tables(), ports), seconds=2)
         time.sleep(0.05)
+
+
+def let_go(unit: str, ports: list[int]) -> Optional[str]:
+    """Make a unit stop listening; it goes on with the connections that it has. Returns what went wrong, or None."""
     run(["systemctl", "stop", "--no-block", unit])
     if wait_until(lambda: not listens(tables(), ports), seconds=15):
         return None
@@ -133,5 +135,5 @@ def _listens(process: int, inodes: set[str]) -> bool:
     handles = f"/proc/{process}/fd"
     try:
         return any(os.readlink(f"{handles}/{handle}") in {f"socket:[{inode}]" for inode in inodes} for handle in os.listdir(handles))
-    except FileNotFoundError:
-        return True  # it has ended meanwhile
+    except (FileNotFoundError, PermissionError):
+        return True  # it has ended meanwhile, or cannot be looked into without CAP_SYS_PTRACE

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import pwd
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,17 +66,27 @@ class Holder:
     unit: str
 
     def __str__(self) -> str:
+        if not self.process and not self.unit:
+            return f"port {self.port} is taken by a process that cannot be seen from here, and {self.wanted_by} needs it; find it by: ss -ltnp sport = {self.port}"
         stop = f"systemctl disable --now {self.unit}" if self.unit else f"kill {self.process}"
         return f"port {self.port} is taken by {self.name} (process {self.process}), and {self.wanted_by} needs it; to free it: {stop}"
 
 
-def taken_port(port: int, unit: str) -> Holder | None:
-    """Who holds a port that a unit needs, if it is another."""
-    for process, name in sorted(holders(listeners(tables(), port)).items()):
+def taken_port(port: int, unit: str, active: Collection[str] = ()) -> Holder | None:
+    """Who holds a port that a unit needs, if it is another.
+
+    active: units that are known to be up. Where the kernel shows no holder (to see another account's handles takes CAP_SYS_PTRACE, which a
+    container may lack), it is one of these.
+    """
+    inodes = listeners(tables(), port)
+    seen = sorted(holders(inodes).items())
+    for process, name in seen:
         owner = unit_of(process)
         if owner != unit:
             return Holder(port, unit, process, name, owner)
-    return None
+    if seen or not inodes or unit in active:
+        return None
+    return Holder(port, unit, 0, "", next(iter(active), ""))
 
 
 def foreign_account(name: str, home: str) -> str | None:

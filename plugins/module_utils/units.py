@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Optional
 
 from ansible_collections.pyweb.stack.plugins.module_utils.host import run
+from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import unit_of
 
 RANK = ("start", "reload", "restart")
 
@@ -113,8 +114,11 @@ def batches(names: list[str], size: int) -> list[list[str]]:
     return [[name for name in names if name.rpartition(".")[0] in group] for group in groups]
 
 
-def carry_out(work: Work) -> Optional[str]:
-    """Do the work, a few units side by side. Returns what went wrong, with the units' last words, or None."""
+def carry_out(work: Work, watch: bool = True) -> Optional[str]:
+    """Do the work, a few units side by side. Returns what went wrong, with the units' last words, or None.
+
+    watch: whether to look a second later at those that tell systemd nothing of their start.
+    """
     steps = [["enable", *work.enable]] if work.enable else []
     for verb in ("restart", "start", "reload"):
         names = [name for name, wanted in work.verbs.items() if wanted == verb]
@@ -124,7 +128,7 @@ def carry_out(work: Work) -> Optional[str]:
         status, words = run(["systemctl", "--quiet", verb, *names])
         if status != 0:
             return f"systemctl {verb}: {words}\n" + "\n".join(last_words(name) for name in names if not is_active(name))
-    return fallen([name for name, verb in work.verbs.items() if verb in ("restart", "start")])
+    return fallen([name for name, verb in work.verbs.items() if verb in ("restart", "start")]) if watch else None
 
 
 def fallen(started: list[str], seconds: float = 1.0) -> Optional[str]:
@@ -158,11 +162,9 @@ def bring_back(work: Work, before: dict[str, State]) -> None:
 
 def processes(unit: str) -> list[int]:
     """The processes of a unit other than its main one."""
-    words = run(["systemctl", "show", "--property=ControlGroup,MainPID", unit])[1]
-    values = dict(line.split("=", 1) for line in words.splitlines() if "=" in line)
-    listed = Path(f"/sys/fs/cgroup{values.get('ControlGroup', '')}/cgroup.procs")
-    found = {int(line) for line in listed.read_text().split()} if values.get("ControlGroup") and listed.exists() else set()
-    return sorted(found - {int(values.get("MainPID") or 0)})
+    main = run(["systemctl", "show", "--property=MainPID", "--value", unit])[1]
+    every = (path.name for path in Path("/proc").iterdir() if path.name.isdigit())
+    return sorted(int(process) for process in every if process != main and unit_of(int(process)) == unit)
 
 
 def is_active(name: str) -> bool:

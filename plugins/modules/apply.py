@@ -308,13 +308,13 @@ from dataclasses import replace
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover
-from ansible_collections.pyweb.stack.plugins.module_utils.handover import MARK, Held, let_go
+from ansible_collections.pyweb.stack.plugins.module_utils.handover import MARK, Held, let_go, wait_until_accepted
 from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, digest, run, take_out
 from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import Holder, foreign_account, is_there, taken_port
 from ansible_collections.pyweb.stack.plugins.module_utils.probing import TARGET_SPEC, target_of, wait_until_healthy
 from ansible_collections.pyweb.stack.plugins.module_utils.record import Record, is_front, records
 from ansible_collections.pyweb.stack.plugins.module_utils.releases import missing_of
-from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, Work, bring_back, carry_out, decide, states, take_down
+from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, Work, bring_back, carry_out, decide, is_active, states, take_down
 
 FILE = {
     "path": {"type": "str", "required": True},
@@ -435,8 +435,9 @@ def main() -> None:
     parameters = module.params
     units = [Unit(**{key: tuple(value) if isinstance(value, list) else value for key, value in unit.items() if key not in ("each", "site")}) for unit in parameters["units"]]
 
-    taken = [holder for holder in (taken_port(**port) for port in parameters["ports"]) if holder]
-    of_fronts = {unit for record in records() if is_front(record.name) for unit in record.items["units"]}
+    of_fronts = [unit for record in records() if is_front(record.name) for unit in record.items["units"]]
+    up = [unit for unit in of_fronts if is_active(unit)] if parameters["ports"] else []
+    taken = [holder for holder in (taken_port(**port, active=up) for port in parameters["ports"]) if holder]
     in_the_way = [str(holder) for holder in taken if holder.unit not in of_fronts]
     in_the_way += filter(None, [foreign_account(account["name"], account["home"]) for account in parameters["accounts"]])
     if in_the_way:
@@ -582,7 +583,9 @@ class TakingUp:
             record.claim(kind, wanted)
         for name in gone:
             record.drop("units", name)
-        self._change.keep(self.digests())
+        # What is leaving may come back, and then its unit has to know what it still runs with.
+        leaving = {key: value for key, value in record.effects.items() if key.split(" ")[0] in record.leaving("units")}
+        self._change.keep({**leaving, **self.digests()})
 
     def run(self, different: list[str], check: list[str], ill: set[str]) -> str | None:
         """Do it all, in order. Returns what went wrong, if anything; the work that was begun is in self.work."""
@@ -605,27 +608,30 @@ class TakingUp:
             if status != 0:
                 return f"{' '.join(check)} refuses the new files:\n{words}"
         self.work = self.decide()
-        if self._takeover:
-            return self._take_over()
+        restarting = [port["port"] for port in self._parameters["ports"] if self.work.verbs.get(port["unit"]) == "restart" and self._before[port["unit"]].active]
+        if ports := restarting or [holder.port for holder in self._takeover]:
+            return self._hand_over(ports)
         return carry_out(self.work) or (self.unhealthy(besides=ill) if self.work.verbs else None)
 
-    def _take_over(self) -> str | None:
-        """Let other fronts' units go and start ours in their place, while new connections wait."""
-        ports = [holder.port for holder in self._takeover]
+    def _hand_over(self, ports: list[int]) -> str | None:
+        """Start our units anew, or in the place of other fronts' units, while new connections wait."""
         with Held(ports) as held:
             begin = time.monotonic()
+            wait_until_accepted(ports)
             for unit in dict.fromkeys(holder.unit for holder in self._takeover):
                 self._stopped.append(unit)
                 if problem := let_go(unit, ports):
                     return problem
-            problem = carry_out(self.work) or self.unhealthy(mark=0 if held.fault else MARK, seconds=10)
+            problem = carry_out(self.work, watch=False) or self.unhealthy(mark=0 if held.fault else MARK, seconds=10)
             if problem:
                 self.give_back()
                 return problem
             if held.fault:
-                self.warning = f"New connections were refused for about {time.monotonic() - begin:.1f} s, since they could not be made to wait: {held.fault}"
-        # Not at the next boot either.
-        run(["systemctl", "--quiet", "disable", *self._stopped])
+                seconds = time.monotonic() - begin
+                self.warning = f"New connections were refused for about {seconds:.1f} s, since they could not be made to wait: {held.fault}"
+        if self._stopped:
+            # Not at the next boot either.
+            run(["systemctl", "--quiet", "disable", *self._stopped])
         return None
 
     def give_back(self) -> None:

@@ -10,6 +10,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
+from ansible_collections.pyweb.stack.plugins.module_utils.packages import brought
 from ansible_collections.pyweb.stack.plugins.plugin_utils.source import COLLECTION
 
 
@@ -49,8 +50,8 @@ class ActionModule(ActionBase):
             if install.get("failed"):
                 result.update(failed=True, msg=f"The packages {', '.join(missing)} cannot be installed; nothing else was changed: {install.get('msg')}")
                 return result
-            answer = self._execute_module("pyweb.stack.apply", {**arguments, "installed": missing}, task_vars=task_vars)
-            answer.update(packages=missing)
+            answer = self._execute_module("pyweb.stack.apply", {**arguments, "installed": brought(install.get("stdout", ""))}, task_vars=task_vars)
+            answer.update(changed=True, packages=missing)
         result.update(answer)
         result.pop("invocation", None)
         if answer.get("leaving"):

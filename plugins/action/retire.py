@@ -16,8 +16,8 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         result.update(self._execute_module("pyweb.stack.retire", dict(self._task.args), task_vars=task_vars))
         packages = result.get("packages")
-        if packages and not result.get("failed") and self._task.args.get("remove_packages"):
-            removal = {"name": packages, "state": "absent", "purge": True, "autoremove": True, "lock_timeout": 300}
+        if packages and not result.get("failed") and not self._task.check_mode:
+            removal = {"name": packages, "state": "absent", "purge": True, "lock_timeout": 300}
             answer = self._execute_module("ansible.builtin.apt", removal, task_vars=task_vars)
             if answer.get("failed"):
                 result.update(failed=True, msg=f"The packages {', '.join(packages)} cannot be removed; all else was: {answer.get('msg')}")

@@ -14,7 +14,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, wri
 RECORDS = Path("/var/lib/pyweb/.changes")
 # Of each: a mapping of its name to what is known of it, among it the site that it belongs to and whether it is leaving,
 # which means that nobody wants it any longer and it is still there.
-KINDS = ("files", "units", "accounts", "directories", "packages")
+KINDS = ("files", "units", "accounts", "directories")
 
 
 def is_front(name: str) -> bool:
@@ -60,6 +60,31 @@ class Record:
         elif data != self._saved:
             write_json(self._path, data)
         self._saved = data
+
+
+class Packages:
+    """Debian packages: those that the collection has brought to this host, with what they needed, and what each set wants of them."""
+
+    def __init__(self) -> None:
+        self._path = RECORDS / "packages"
+        data = json.loads(self._path.read_text()) if self._path.exists() else {}
+        self.ours, self.wanted = set(data.get("ours", ())), dict(data.get("wanted", {}))
+
+    def claim(self, name: str, wanted: list[str], brought: list[str]) -> None:
+        """What a set wants, and what came for it."""
+        self.ours |= set(brought)
+        self.wanted[name] = sorted(wanted)
+
+    def only(self, sets: list[str]) -> None:
+        """Forget what other sets want."""
+        self.wanted = {name: wanted for name, wanted in self.wanted.items() if name in sets}
+
+    def save(self) -> None:
+        """Write the record, or remove it where no set is left."""
+        if self.wanted:
+            write_json(self._path, {"ours": sorted(self.ours), "wanted": self.wanted})
+        else:
+            self._path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, data: dict) -> None:

@@ -18,7 +18,7 @@ description:
     units with them.
     A change that was killed half way is undone by the next run before anything else.
   - A file that the set owned before and no longer names is removed, or what stood there before the set took it over is put back.
-    Other files are not touched. With O(defer), and always for accounts, directories and packages, that is left to M(pyweb.stack.retire).
+    Other files are not touched. With O(defer), and always for accounts and directories, that is left to M(pyweb.stack.retire).
 extends_documentation_fragment: pyweb.stack.targets
 options:
   name:
@@ -310,9 +310,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover
 from ansible_collections.pyweb.stack.plugins.module_utils.handover import MARK, Held, let_go, wait_until_accepted
 from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, digest, run, take_out
+from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS, installed
 from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import Holder, foreign_account, is_there, taken_port
 from ansible_collections.pyweb.stack.plugins.module_utils.probing import TARGET_SPEC, target_of, wait_until_healthy
-from ansible_collections.pyweb.stack.plugins.module_utils.record import Record, is_front, records
+from ansible_collections.pyweb.stack.plugins.module_utils.record import Packages, Record, is_front, records
 from ansible_collections.pyweb.stack.plugins.module_utils.releases import missing_of
 from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, Work, bring_back, carry_out, decide, is_active, states, take_down
 
@@ -375,15 +376,6 @@ ARGUMENTS = {
 }
 
 
-def installed(status: str) -> set[str]:
-    """Names of the installed packages in dpkg's status file (dpkg-query(1))."""
-    names = set()
-    for block in status.split("\n\n"):
-        if "\nStatus: install ok installed" in block or "\nStatus: hold ok installed" in block:
-            names.add(block.split("\n", 1)[0][len("Package: ") :])
-    return names
-
-
 def entries(parameters: dict) -> dict:
     """What is wanted at each path."""
     wanted = dict.fromkeys(parameters["absent"])
@@ -444,7 +436,7 @@ def main() -> None:
         module.fail_json(msg="Nothing was changed:\n" + "\n".join(f"* {words}" for words in in_the_way))
     takeover = [holder for holder in taken if holder.wanted_by in {unit.name for unit in units}]
 
-    with open("/var/lib/dpkg/status", encoding="utf-8") as file:
+    with open(STATUS, encoding="utf-8") as file:
         present = installed(file.read())
     needed = parameters["packages"] + (["nftables"] if takeover else [])
     missing = [name for name in needed if name not in present]
@@ -497,7 +489,7 @@ def main() -> None:
     taking_up.keep()
     if taking_up.warning:
         module.warn(taking_up.warning)
-    changed = bool(different or verbs or taking_up.ran or parameters["installed"])
+    changed = bool(different or verbs or taking_up.ran)
     if parameters["verify"] and (words := taking_up.unhealthy()):
         module.fail_json(msg=f"{words}\nIt was so before; what this run changed stays.", changed=changed, units=verbs, **result)
     module.exit_json(changed=changed, units=verbs, **result)
@@ -513,7 +505,6 @@ class TakingUp:
             "units": named(parameters["units"], keep=("reload_on", "restart_on")),
             "accounts": named(parameters["accounts"]),
             "directories": {**made(change.record), **named(parameters["directories"], "path", keep=("holds",))},
-            "packages": {name: {"site": ""} for name in parameters["packages"]},
         }
         self._before = states([unit.name for unit in units])
         self._there = {kind: {name for name in self._claims[kind] if is_there(kind, name)} for kind in ("accounts", "directories")}
@@ -576,8 +567,6 @@ class TakingUp:
         # Only what the set has made itself may go with it.
         for kind, there in self._there.items():
             self._claims[kind] = {name: item for name, item in self._claims[kind].items() if name in record.items[kind] or name not in there}
-        ours = {*record.items["packages"], *self._parameters["installed"]}
-        self._claims["packages"] = {name: item for name, item in self._claims["packages"].items() if name in ours}
         gone = set(self.unwanted())
         for kind, wanted in self._claims.items():
             record.claim(kind, wanted)
@@ -586,6 +575,9 @@ class TakingUp:
         # What is leaving may come back, and then its unit has to know what it still runs with.
         leaving = {key: value for key, value in record.effects.items() if key.split(" ")[0] in record.leaving("units")}
         self._change.keep({**leaving, **self.digests()})
+        packages = Packages()
+        packages.claim(record.name, self._parameters["packages"], self._parameters["installed"])
+        packages.save()
 
     def run(self, different: list[str], check: list[str], ill: set[str]) -> str | None:
         """Do it all, in order. Returns what went wrong, if anything; the work that was begun is in self.work."""

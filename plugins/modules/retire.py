@@ -92,7 +92,7 @@ kept:
   elements: str
   returned: always
 packages:
-  description: Packages that no set wants any longer and the collection installed.
+  description: With O(remove_packages), packages that the collection has brought and nothing needs any longer.
   type: list
   elements: str
   returned: always
@@ -106,7 +106,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover, remove_empty
 from ansible_collections.pyweb.stack.plugins.module_utils.handover import drained, release, wait_until
 from ansible_collections.pyweb.stack.plugins.module_utils.host import park, run
-from ansible_collections.pyweb.stack.plugins.module_utils.record import KINDS, RECORDS, Record, is_front, records
+from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS, removable
+from ansible_collections.pyweb.stack.plugins.module_utils.record import KINDS, RECORDS, Packages, Record, is_front, records, wanted_elsewhere
 from ansible_collections.pyweb.stack.plugins.module_utils.units import take_down
 
 ARGUMENTS = {
@@ -143,9 +144,13 @@ class Retirement:
         self._parameters = parameters
         self.kept: list[str] = []
 
+    def ends(self, kind: str) -> list[str]:
+        """What is no longer there afterwards; what another set has taken over is."""
+        return [key for key in self.going[kind] if wanted_elsewhere(kind, key, but=self.record.name) is None]
+
     def take_down(self) -> None:
         """Stop and disable units; one that ran before the collection came runs on without it."""
-        take_down(self.going["units"])
+        take_down(self.ends("units"))
 
     def clear(self) -> None:
         """Remove files, accounts and directories, and forget them."""
@@ -168,8 +173,6 @@ class Retirement:
             record.drop("accounts", account)
         for path in self.going["directories"]:
             self._clear_directory(record, path)
-        for name in self.going["packages"]:
-            record.drop("packages", name)
         record.save()
         if not self._parameters["sets"]:
             self._bring_back(former)
@@ -214,9 +217,14 @@ def main() -> None:
         recover()
         release()
     retirements = [Retirement(record, parameters) for record in records()]
-    result = {kind: [key for retirement in retirements for key in retirement.going[kind]] for kind in KINDS}
-    changed = any(result[kind] for kind in KINDS if kind != "packages")
-    words = "".join(f"{kind[:-1] if kind != 'directories' else 'directory'} {key}\n" for kind in KINDS if kind != "packages" for key in result[kind])
+    result = {kind: [key for retirement in retirements for key in retirement.ends(kind)] for kind in KINDS}
+    packages = Packages()
+    packages.only(parameters["sets"])
+    with open(STATUS, encoding="utf-8") as file:
+        wanted = {name for names in packages.wanted.values() for name in names}
+        result["packages"] = removable(file.read(), packages.ours, wanted) if parameters["remove_packages"] else []
+    changed = any(result.values())
+    words = "".join(f"{kind}: {key}\n" for kind, keys in result.items() for key in keys)
     diff = {"before": words, "after": "", "before_header": "no longer wanted", "after_header": "no longer wanted"}
     if module.check_mode:
         module.exit_json(changed=changed, kept=[], diff=diff, **result)
@@ -233,6 +241,8 @@ def main() -> None:
     for retirement in retirements:
         retirement.clear()
 
+    packages.ours -= set(result["packages"])
+    packages.save()
     remove_folders(parameters["sets"])
     module.exit_json(changed=changed, kept=[path for retirement in retirements for path in retirement.kept], diff=diff, **result)
 

@@ -5,6 +5,8 @@
 """A set of files that changes as one: compared, tried in private, swapped in, and put back where that fails.
 
 A journal, written before the first file is touched and removed after the last step, lets the next run undo a change that was killed half way.
+New files are written whole beside the old ones before the first of these is renamed away, so that a full disk changes nothing, and
+going back is renaming, too.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Optional
 
 from ansible_collections.pyweb.stack.plugins.module_utils import record as module
-from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, read, run, write
+from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, read, remove, run, stage, staged, write
 from ansible_collections.pyweb.stack.plugins.module_utils.record import Record, wanted_elsewhere, write_json
 
 CLONE_NEWNS = 0x00020000
@@ -28,15 +30,31 @@ MS_REC_PRIVATE = 0x00004000 | 0x00040000
 def recover() -> list[str]:
     """Undo every change that was killed half way, and name the sets. Then it is unknown what their units and commands took up."""
     undone = []
-    for journal in sorted(module.RECORDS.glob("*.journal")):
+    for journal in sorted(module.RECORDS.glob("[!.]*.journal")):
         for path, entry in json.loads(journal.read_text()).items():
-            write(path, Entry.decode(entry) if entry else None)
+            put_back(path, Entry.decode(entry) if entry else None)
         record = Record(journal.stem)
         record.effects = {}
         record.save()
         journal.unlink()
         undone.append(journal.stem)
     return undone
+
+
+def old(path: str) -> str:
+    """The second name of what stood at a path, as long as a change may have to go back."""
+    return os.path.join(os.path.dirname(path), f".pyweb-old-{os.path.basename(path)}")
+
+
+def put_back(path: str, before: Optional[Entry]) -> None:
+    """Make a path what it was, and leave nothing beside it."""
+    remove(staged(path))
+    if os.path.lexists(old(path)):
+        os.replace(old(path), path)
+        # Where both are names of one file, a rename does nothing (rename(2)).
+        remove(old(path))
+    elif before is None or read(path) != before:
+        write(path, before)
 
 
 class Change:
@@ -73,9 +91,20 @@ class Change:
 
     def swap(self, paths: list[str]) -> None:
         """Make these paths as wanted, so that it can be undone."""
-        write_json(self._journal, {path: entry and entry.encode() for path, entry in self.before.items() if path in paths})
         self._made = missing_folders([path for path in paths if self.wanted[path] is not None])
-        self._write(paths)
+        write_json(self._journal, {path: entry and entry.encode() for path, entry in self.before.items() if path in paths})
+        for path in paths:
+            if self.wanted[path] is not None:
+                stage(path, self.wanted[path])
+        for path in paths:
+            if self.before[path] is not None:
+                remove(old(path))
+                os.link(path, old(path), follow_symlinks=False)
+        for path in paths:
+            if self.wanted[path] is None:
+                os.unlink(path)
+            else:
+                os.replace(staged(path), path)
 
     def settle_owners(self, paths: list[str]) -> None:
         """Write again what waited for an account that now exists."""
@@ -84,9 +113,9 @@ class Change:
     def undo(self, paths: list[str]) -> None:
         """Put these paths back."""
         for path in paths:
-            write(path, self.before[path])
+            put_back(path, self.before[path])
         remove_empty(self._made)
-        self._journal.unlink()
+        self._journal.unlink(missing_ok=True)
 
     def keep(self, effects: dict[str, str]) -> None:
         """Note what the host now has, and that the change is over."""
@@ -109,6 +138,8 @@ class Change:
             self.record.drop("files", path)
         self.record.save()
         self._journal.unlink(missing_ok=True)
+        for path in self.before:
+            remove(old(path))
 
     def _write(self, paths: list[str]) -> None:
         for path in paths:

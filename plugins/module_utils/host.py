@@ -14,7 +14,6 @@ import os
 import pwd
 import stat
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -79,30 +78,44 @@ def write(path: str, entry: Optional[Entry]) -> None:
     An owner that does not exist yet leaves the file to root alone; write it again when the account is there.
     """
     if entry is None:
-        if os.path.lexists(path):
-            os.unlink(path)
+        remove(path)
         return
-    folder = os.path.dirname(path)
-    os.makedirs(folder, mode=0o755, exist_ok=True)
+    stage(path, entry)
+    os.replace(staged(path), path)
+
+
+def remove(path: str) -> None:
+    """Remove a file or link, if it is there."""
+    if os.path.lexists(path):
+        os.unlink(path)
+
+
+def staged(path: str) -> str:
+    """Where the new content of a path waits, beside it."""
+    return os.path.join(os.path.dirname(path), f".pyweb-new-{os.path.basename(path)}")
+
+
+def stage(path: str, entry: Entry) -> None:
+    """Write the new content of a path beside it, with its owner and mode; only a rename is left to do then."""
+    temporary = staged(path)
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    remove(temporary)
     uid = _number_of(entry.owner, pwd.getpwnam, "pw_uid")
     gid = _number_of(entry.group, grp.getgrnam, "gr_gid")
-    handle, temporary = tempfile.mkstemp(prefix=".pyweb-", dir=folder)
     try:
-        with os.fdopen(handle, "wb") as file:
-            if entry.content is not None:
-                file.write(entry.content)
-                file.flush()
-                os.fsync(file.fileno())
-                os.fchown(file.fileno(), uid or 0, gid or 0)
-                os.fchmod(file.fileno(), entry.mode if uid is not None and gid is not None else entry.mode & 0o700)
         if entry.target is not None:
-            os.unlink(temporary)
             os.symlink(entry.target, temporary)
             os.lchown(temporary, uid or 0, gid or 0)
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
+            return
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(entry.content or b"")
+            file.flush()
+            os.fsync(file.fileno())
+            os.fchown(file.fileno(), uid or 0, gid or 0)
+            os.fchmod(file.fileno(), entry.mode if uid is not None and gid is not None else entry.mode & 0o700)
+    except OSError:
+        remove(temporary)
         raise
 
 

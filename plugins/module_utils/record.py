@@ -96,7 +96,7 @@ def write_json(path: Path, data: dict) -> None:
 
 def records() -> list[Record]:
     """All records of this host: fronts first, then backs, then what these stand on, so that each goes before what it needs."""
-    names = sorted((path.stem for path in RECORDS.glob("*.json")), key=lambda name: (not is_front(name), not name.startswith("back_"), name))
+    names = sorted((path.stem for path in RECORDS.glob("[!.]*.json")), key=lambda name: (not is_front(name), not name.startswith("back_"), name))
     return [Record(name) for name in names]
 
 

@@ -476,9 +476,12 @@ def main() -> None:
     ill = taking_up.ill() if different else set()
     # While their files are still there, so that nothing of them stays behind.
     take_down(taking_up.unwanted())
-    if different:
-        change.swap(different)
-    problem = taking_up.run(different, [] if tried else parameters["check"], ill)
+    try:
+        if different:
+            change.swap(different)
+        problem = taking_up.run(different, [] if tried else parameters["check"], ill)
+    except OSError as error:
+        problem = str(error)
     verbs = taking_up.work.summary()
     if problem:
         if different:

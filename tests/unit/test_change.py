@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
+import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils import change as module
-from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, Entry, digest, read, write
+from ansible_collections.pyweb.stack.plugins.module_utils import record as module
+from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover
+from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, digest, read, write
+from ansible_collections.pyweb.stack.plugins.module_utils.record import Record
 
 ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
 
@@ -33,15 +37,16 @@ def entry(text: str, mode: int = 0o644) -> Entry:
     return Entry(content=text.encode(), mode=mode, **ME)
 
 
-def make(wanted: dict) -> Change:
-    change = Change("test", {str(path): value for path, value in wanted.items()})
+def make(wanted: dict, name: str = "test", **more) -> Change:
+    change = Change(name, {str(path): value for path, value in wanted.items()}, **more)
     different = change.differences()
     change.swap(different)
     return change
 
 
 def tree(root: Path) -> dict:
-    return {str(path): read(str(path)) for path in sorted(root.rglob("*")) if not path.is_dir() or path.is_symlink()}
+    """What a server sees; the second names of a change that is under way are hidden from its patterns."""
+    return {str(path): read(str(path)) for path in sorted(root.rglob("[!.]*")) if not path.is_dir() or path.is_symlink()}
 
 
 @pytest.mark.parametrize("value", [entry("text\n"), entry("", 0o600), entry("#!/bin/sh\n", 0o755), Entry(target="there", mode=0o777, **ME)])
@@ -71,13 +76,13 @@ def test_an_unknown_owner_leaves_the_file_to_root_alone(root):
 
 def test_the_second_time_nothing_differs(root):
     wanted = {root / "file": entry("text"), root / "link": Entry(target="file", mode=0o777, **ME), root / "gone": None}
-    make(wanted).keep({}, [])
+    make(wanted).keep({})
     assert Change("test", {str(path): value for path, value in wanted.items()}).differences() == []
 
 
 @pytest.mark.parametrize("changed", [entry("other"), entry("text", 0o600), None])
 def test_drift_is_seen_and_mended(root, changed):
-    make({root / "file": entry("text")}).keep({}, [])
+    make({root / "file": entry("text")}).keep({})
     write(str(root / "file"), changed)
     change = make({root / "file": entry("text")})
     assert change.before[str(root / "file")] == changed
@@ -95,31 +100,58 @@ def test_undo_puts_everything_back(root):
     assert tree(root) == {str(root / "new"): entry("new"), str(root / "old"): entry("after")}
     change.undo(different)
     assert tree(root) == before
-    assert not Change("test", {}).recover()
+    assert list(root.rglob(".*")) == []
+    assert recover() == []
+
+
+def test_undo_removes_the_directories_that_it_made(root):
+    change = Change("test", {str(root / "new" / "deep" / "file"): entry("text")})
+    different = change.differences()
+    change.swap(different)
+    change.undo(different)
+    assert list(root.iterdir()) == []
 
 
 def test_a_killed_change_is_undone_by_the_next(root):
     write(str(root / "old"), entry("before"))
     before = tree(root)
     make({root / "old": entry("after"), root / "new": entry("new")})  # never kept: killed here
-    change = Change("test", {})
-    assert change.recover()
+    assert recover() == ["test"]
     assert tree(root) == before
-    assert change.record["effects"] == {}
-    assert not Change("test", {}).recover()
+    assert Record("test").effects == {}
+    assert recover() == []
+
+
+def test_what_is_deferred_stays_and_is_leaving(root):
+    make({root / "old": entry("old"), root / "kept": entry("kept")}).keep({})
+    make({root / "kept": entry("kept")}, defer=True).keep({})
+    assert read(str(root / "old")) == entry("old")
+    assert Record("test").leaving("files") == [str(root / "old")]
+    make({root / "old": entry("old"), root / "kept": entry("kept")}, defer=True).keep({})
+    assert Record("test").leaving("files") == []
+
+
+def test_what_another_set_took_over_stays_with_what_stood_there_before_both(root):
+    write(str(root / "link"), entry("distribution's"))
+    make({root / "link": entry("first")}, "first").keep({})
+    make({root / "link": entry("second")}, "second").keep({})
+    make({}, "first").keep({})
+    assert read(str(root / "link")) == entry("second")
+    make({}, "second").keep({})
+    assert read(str(root / "link")) == entry("distribution's")
 
 
 def test_what_is_no_longer_wanted_goes_and_what_stood_there_before_returns(root):
     write(str(root / "theirs"), entry("distribution's"))
-    make({root / "theirs": entry("ours"), root / "ours": entry("ours")}).keep({}, [])
-    make({root / "other": entry("other")}).keep({}, [])
+    make({root / "theirs": entry("ours"), root / "ours": entry("ours")}).keep({})
+    make({root / "other": entry("other")}).keep({})
     assert tree(root) == {str(root / "other"): entry("other"), str(root / "theirs"): entry("distribution's")}
 
 
 def test_what_others_wrote_stays(root):
     write(str(root / "foreign"), entry("foreign"))
-    make({root / "ours": entry("ours")}).keep({}, [])
-    make({}).keep({}, [])
+    make({root / "ours": entry("ours")}).keep({})
+    make({}).keep({})
     assert tree(root) == {str(root / "foreign"): entry("foreign")}
 
 
@@ -130,3 +162,61 @@ def test_a_digest_tells_content_mode_and_absence_apart(root):
         write(path, value)
         seen.append(digest([path]))
     assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize("step", ["stage", "link", "replace"])
+def test_a_change_that_the_disk_refuses_is_undone(root, monkeypatch, step):
+    write(str(root / "one"), entry("before"))
+    write(str(root / "two"), entry("before"))
+    before = tree(root)
+    change = Change("test", {str(root / "one"): entry("after"), str(root / "two"): entry("after"), str(root / "new"): entry("new")})
+    different = change.differences()
+    where = {"stage": "ansible_collections.pyweb.stack.plugins.module_utils.change.stage", "link": "os.link", "replace": "os.replace"}[step]
+    module_name, _, name = where.rpartition(".")
+    real = getattr(sys.modules[module_name], name)
+
+    def full(*args, **more):
+        if str(args[-1] if step != "stage" else args[0]).endswith("two"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*args, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, full)
+        with pytest.raises(OSError, match="No space left"):
+            change.swap(different)
+    change.undo(different)
+    assert tree(root) == before
+    assert list(root.rglob(".*")) == []
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+def test_a_change_that_is_killed_at_any_step_is_undone_by_the_next(root, monkeypatch, steps):
+    write(str(root / "old"), entry("before", 0o600))
+    write(str(root / "way"), entry("in the way"))
+    before = tree(root)
+    left = [steps]
+
+    class Killed(BaseException):
+        pass
+
+    def counted(function):
+        def call(*args, **more):
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+            return function(*args, **more)
+
+        return call
+
+    change = Change("test", {str(root / "old"): entry("after"), str(root / "new"): entry("new"), str(root / "way"): None})
+    different = change.differences()
+    with monkeypatch.context() as patched:
+        for name in ("replace", "link", "unlink", "fsync"):
+            patched.setattr(os, name, counted(getattr(os, name)))
+        try:
+            change.swap(different)
+        except Killed:
+            pass
+    assert recover() in (["test"], [])
+    assert tree(root) == before
+    assert list(root.rglob(".pyweb-*")) == []

@@ -289,7 +289,11 @@ def test_every_combination_is_planned(front, back, link, transport):
         f"back_{back}_sites",
         f"front_{front}_sites",
         "targets",
+        "sets",
+        "sites",
     }
+    assert planned["sets"] == ["app", f"back_{back}", f"front_{front}"]
+    assert planned["sites"] == ["shop"]
     (application,), (behind,), (before,) = (
         planned["app_sites"],
         planned[f"back_{back}_sites"],
@@ -692,3 +696,28 @@ def test_vhosts_lose_no_site_and_no_name(drawn):
     assert sorted(reached) == sorted((name, site["name"]) for site in sites for name in site["server_names"] or [""])
     named = [name for host in hosts for name in host["names"] or [""]]
     assert len(named) == len(set(named)), "a name has one virtual host"
+
+
+def test_an_absent_site_is_named_and_not_planned():
+    planned = plan({"sites": [a_site(), {"name": "old", "state": "absent"}]})
+    assert planned["sites"] == ["old", "shop"]
+    assert [site["name"] for site in planned["app_sites"]] == ["shop"]
+
+
+def test_all_sites_may_be_absent():
+    planned = plan({"sites": [{"name": "old", "state": "absent"}]})
+    assert (planned["sites"], planned["backs"], planned["sets"]) == (["old"], [], ["app", "front_nginx"])
+
+
+@pytest.mark.parametrize(
+    ("sites", "words"),
+    [
+        ([{"state": "absent"}], "sites[0].name: missing"),
+        ([{"name": "shop", "state": "absent", "mont": "/"}], "sites[shop].mont: unknown key"),
+        ([a_site(), {"name": "shop", "state": "absent"}], "'shop' is the name of more than one site"),
+    ],
+)
+def test_what_is_wrong_with_an_absent_site(sites, words):
+    with pytest.raises(PlanError) as refused:
+        plan({"sites": sites})
+    assert words in str(refused.value)

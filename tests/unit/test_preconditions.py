@@ -36,7 +36,7 @@ def test_a_listener_is_found_with_its_process(listener):
 
 def test_a_port_that_another_has_is_named_with_its_holder(listener):
     port = listener.getsockname()[1]
-    words = taken_port(port, "no-such-unit.service")
+    words = str(taken_port(port, "no-such-unit.service"))
     assert f"port {port} is taken by" in words
     assert f"process {os.getpid()}" in words
     assert "no-such-unit.service needs it; to free it: " in words

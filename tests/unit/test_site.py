@@ -191,7 +191,7 @@ REFUSED = [
     ({"extra": {"nginx": ["gzip on;"]}}, "expected raw configuration text for nginx, got a list"),
     ({"extra": {"nginx": "\ud800"}}, "a character that is none of Unicode"),
     ({"tls": {}}, "sites[shop].tls: TLS is not supported yet; leave the key out"),
-    ({"state": "absent"}, "sites[shop].state: 'absent' is not supported yet; possible: present"),
+    ({"state": "gone"}, "sites[shop].state: 'gone' is unknown; possible: present, absent"),
     ({"state": "gone"}, "'gone' is unknown; possible: present"),
     (
         {"server_name": ["x"]},

@@ -6,15 +6,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from pathlib import Path
 
 from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, write
 
 RECORDS = Path("/var/lib/pyweb/.changes")
+LOCK = Path("/run/lock/pyweb.lock")
 # Of each: a mapping of its name to what is known of it, among it the site that it belongs to and whether it is leaving,
 # which means that nobody wants it any longer and it is still there.
 KINDS = ("files", "units", "accounts", "directories")
+
+
+def lock() -> None:
+    """Wait for other runs on this host to end their step. The kernel lets go when this process ends, however it does."""
+    fcntl.flock(os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
 
 
 def is_front(name: str) -> bool:

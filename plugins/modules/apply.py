@@ -313,7 +313,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, dig
 from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS, installed
 from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import Holder, foreign_account, is_there, taken_port
 from ansible_collections.pyweb.stack.plugins.module_utils.probing import TARGET_SPEC, target_of, wait_until_healthy
-from ansible_collections.pyweb.stack.plugins.module_utils.record import Packages, Record, is_front, records
+from ansible_collections.pyweb.stack.plugins.module_utils.record import Packages, Record, is_front, lock, records
 from ansible_collections.pyweb.stack.plugins.module_utils.releases import missing_of
 from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, Work, bring_back, carry_out, decide, is_active, states, take_down
 
@@ -425,6 +425,8 @@ def main() -> None:
     # Arguments hold whole files, secrets among them: keep them out of the host's system log.
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, no_log=True)
     parameters = module.params
+    if not module.check_mode:
+        lock()
     units = [Unit(**{key: tuple(value) if isinstance(value, list) else value for key, value in unit.items() if key not in ("each", "site")}) for unit in parameters["units"]]
 
     of_fronts = [unit for record in records() if is_front(record.name) for unit in record.items["units"]]

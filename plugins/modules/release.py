@@ -104,6 +104,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pyweb.stack.plugins.module_utils.host import give_tree
+from ansible_collections.pyweb.stack.plugins.module_utils.record import lock
 from ansible_collections.pyweb.stack.plugins.module_utils.releases import COMPLETE, complete, version_of
 
 SITE = {
@@ -208,6 +209,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     sites = module.params["sites"]
+    if module.params["install"]:
+        lock()
     of_system = version_of(SYSTEM_PYTHON)
     versions = {python: version_of(python) for python in {site["python"] for site in sites}}
     faults = [words for site in sites if (words := fault(site, versions[site["python"]], of_system))]

@@ -107,7 +107,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, 
 from ansible_collections.pyweb.stack.plugins.module_utils.handover import drained, release, wait_until
 from ansible_collections.pyweb.stack.plugins.module_utils.host import park, run
 from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS, removable
-from ansible_collections.pyweb.stack.plugins.module_utils.record import KINDS, RECORDS, Packages, Record, is_front, records, wanted_elsewhere
+from ansible_collections.pyweb.stack.plugins.module_utils.record import KINDS, RECORDS, Packages, Record, is_front, lock, records, wanted_elsewhere
 from ansible_collections.pyweb.stack.plugins.module_utils.units import take_down
 
 ARGUMENTS = {
@@ -214,6 +214,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     parameters = module.params
     if not module.check_mode:
+        lock()
         recover()
         release()
     retirements = [Retirement(record, parameters) for record in records()]

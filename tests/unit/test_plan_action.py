@@ -15,12 +15,14 @@ SHOP = {"name": "shop", "application": "shop:application", "secrets": {"KEY": "h
 
 def answer(**site):
     task = Mock(args={"sites": [{**SHOP, **site}]}, async_val=0)
-    return ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock()).run(task_vars={})
+    templar = Mock(template=lambda value: value)
+    return ActionModule(task, Mock(), Mock(), Mock(), templar, Mock()).run(task_vars={})
 
 
 def test_a_plan_is_not_shown():
     result = answer(source={"package": "shop"})
     assert result["plan"]["app_sites"][0]["secrets"] == {"KEY": "hunter2"}
+    assert result["plan"]["packages"] == ["nginx", "uwsgi-core", "uwsgi-plugin-python3"]
     assert result["_ansible_no_log"]
 
 

@@ -18,7 +18,7 @@ NONSENSE = {"nginx": "no_such_directive on;", "apache": "NoSuchDirective On", "l
 UNITS = {"nginx": "nginx", "apache": "apache2", "lighttpd": "lighttpd"}
 FILES = (
     "find /etc/nginx /etc/apache2 /etc/lighttpd /etc/pyweb /etc/systemd/system /etc/sysusers.d /etc/tmpfiles.d /srv/www/*/current "
-    "-not -type d -printf '%p %m %u %g %l ' -exec md5sum {} + 2>/dev/null | sort"
+    "-not -type d -printf '%p %m %u %g %l\\n' -exec md5sum {} + 2>/dev/null | sort"
 )
 
 

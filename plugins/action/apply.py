@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
@@ -12,6 +12,9 @@ from ansible.template import trust_as_template
 
 from ansible_collections.pyweb.stack.plugins.module_utils.packages import brought
 from ansible_collections.pyweb.stack.plugins.plugin_utils.source import COLLECTION
+
+# What all backs share stands in the role app.
+SHARED = COLLECTION / "roles" / "app" / "templates"
 
 
 # The lists whose items may stand for several, and the keys of an item in which an item's values are filled in.
@@ -68,18 +71,20 @@ class ActionModule(ActionBase):
         name = file.get("template")
         if name is None:
             return file
-        # What all backs share stands in the role app.
-        shared = str(COLLECTION / "roles" / "app" / "templates")
         try:
-            path = self._find_needle("templates", name)
+            path = Path(self._find_needle("templates", name))
         except AnsibleError:
-            path = os.path.join(shared, name)
-        with open(path, encoding="utf-8") as source:
-            template = trust_as_template(source.read())
-        variables = {"ansible_managed": "Ansible managed", **task_vars, "site": site}
-        templar = self._templar.copy_with_new_env(searchpath=[os.path.dirname(path), shared], available_variables=variables)
-        content = templar.template(template, escape_backslashes=False, overrides={"trim_blocks": True, "lstrip_blocks": True})
-        return {**{key: value for key, value in file.items() if key != "template"}, "content": str(content)}
+            path = SHARED / name
+        content = render(self._templar, path, task_vars, site)
+        return {**{key: value for key, value in file.items() if key != "template"}, "content": content}
+
+
+def render(templar, path: Path, variables: dict, site: dict | None) -> str:
+    """The text that a role's template makes of its variables and of one site."""
+    template = trust_as_template(path.read_text(encoding="utf-8"))
+    known = {"ansible_managed": "Ansible managed", **variables, "site": site}
+    own = templar.copy_with_new_env(searchpath=[str(path.parent), str(SHARED)], available_variables=known)
+    return str(own.template(template, escape_backslashes=False, overrides={"trim_blocks": True, "lstrip_blocks": True}))
 
 
 def _expand(item: dict, fields: tuple[str, ...]) -> list[dict]:

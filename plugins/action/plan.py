@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import yaml
@@ -39,6 +40,8 @@ class ActionModule(ActionBase):
         else:
             result["plan"]["packages"] = self._packages(result["plan"]["sets"], options, task_vars)
         if faults:
+            # It would be shown with them, the secrets of the sites in it.
+            result.pop("plan", None)
             result.update(failed=True, faults=faults, msg="Nothing was changed. The inventory has faults:\n" + "\n".join(f"* {fault}" for fault in faults))
         result["changed"] = False
         # The plan holds the sites' secrets; faults hold none, and have to be read.
@@ -62,10 +65,10 @@ class ActionModule(ActionBase):
             path = source.get("path") if isinstance(source, dict) else None
             if not isinstance(path, str) or site.get("state") == "absent":
                 continue
-            tried = [Path(base, path).resolve() for base in dict.fromkeys([task_vars.get("inventory_dir") or ".", "."])]
-            root = next((each for each in tried if each.is_dir()), None)
+            tried = list(dict.fromkeys(os.path.realpath(os.path.join(base, path)) for base in (task_vars.get("inventory_dir") or ".", ".")))
+            root = next((Path(each) for each in tried if os.path.isdir(each)), None)
             if root is None:
-                shown = " or ".join(str(each) for each in tried)
+                shown = " or ".join(map(repr, tried))
                 faults.append(f"sites[{site.get('name')}].source.path: {path!r} is no directory on the controller; looked for {shown}")
                 continue
             source["path"] = str(root)

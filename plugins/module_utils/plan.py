@@ -237,7 +237,7 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
     if given is None or given == []:
         given = [sample_site(", ".join(fronts), sample_source)]
     if not isinstance(given, list):
-        faults.add("sites", f"expected a list of sites, got {type(given).__name__}; write each site as an item: - name: ...")
+        faults.add("sites", f"expected a list of sites, got {type(given).__name__}; write each as an item, - name: ..., or with -e as JSON: '{{\"sites\": [...]}}'")
         given = []
 
     sites, absent = [], []
@@ -256,6 +256,7 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
         raise PlanError(faults.lines)
 
     taken: set[int] = set()
+    server_names = {server_name for site in sites for server_name in site["server_names"]}
     for site in sorted(sites, key=lambda site: site["name"]):
         name, source = site["name"], (sources or {}).get(site["name"], {})
         if site["requirements"] is None:
@@ -269,6 +270,7 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
         site["allowed"] = place.allowed if site["endpoint"] else []
         site["release"] = _release(site, source.get("digest", ""), runtime + "".join(site["back_requirements"]))
         site["account"] = name
+        site["host"] = _host(site["server_names"], server_names)
         site["unit"] = _unit(site, fronts[0])
         site["runtime"] = _runtime(site)
         # What runs inside the front is probed through it.
@@ -310,11 +312,12 @@ def _refuse_clashes(faults: Faults, sites: list[dict]) -> None:
         for server_name in site["server_names"] or [""]:
             others = by_server_name.setdefault(server_name, [])
             for other in others:
-                if other["mount"] == site["mount"]:
+                # Capital letters do not count: to lighttpd two conditions are one where these alone tell them apart.
+                if other["mount"].lower() == site["mount"].lower():
                     shown = repr(server_name) if server_name else "(none: the catch-all)"
                     faults.add(
                         f"sites[{label}].server_names",
-                        f"{shown} at mount {site['mount']!r} belongs to site {other['label']!r} already; change the server name or the mount of one",
+                        f"{shown} at mount {other['mount']!r} belongs to site {other['label']!r} already; change the server name or the mount of one",
                     )
                 _refuse_hidden(faults, site, other)
                 _refuse_hidden(faults, other, site)
@@ -322,11 +325,15 @@ def _refuse_clashes(faults: Faults, sites: list[dict]) -> None:
 
 
 def _refuse_hidden(faults: Faults, outer: dict, inner: dict) -> None:
-    """Static files below the mount of another site: the fronts differ in whose they are."""
+    """Static files below the mount of another site, or around it: the fronts differ in whose they are."""
     for static in outer["static"]:
         url = outer["mount"].rstrip("/") + (static["url"] or "")
-        if len(inner["mount"]) > len(outer["mount"]) and url.startswith(f"{inner['mount']}/"):
+        if len(inner["mount"]) <= len(outer["mount"]):
+            continue
+        if url.startswith(f"{inner['mount']}/"):
             faults.add(f"sites[{outer['label']}].static", f"{url!r} is below the mount of site {inner['label']!r}, {inner['mount']!r}; choose another URL")
+        elif static["url"] and f"{inner['mount']}/".startswith(url):
+            faults.add(f"sites[{inner['label']}].mount", f"{inner['mount']!r} is below the files of site {outer['label']!r}, {url!r}; choose another mount or URL")
 
 
 # What each stage is told of a site; a role sees nothing that it does not use.
@@ -365,11 +372,17 @@ def _by_role(front: str | None, sites: list[dict], place: Place) -> dict:
     }
 
 
+def _host(server_names: list[str], taken: set[str]) -> str:
+    """A name that leads to a site and to no other: where it has a wildcard or none, one that no site names."""
+    name = next(iter(server_names), None)
+    possible = (name.replace("*", label) for label in ("www", *(f"www{number}" for number in range(len(taken))))) if name else ("localhost", "nobody.invalid")
+    return next(host for host in possible if host == name or host not in taken)
+
+
 def _target(site: dict, link: str, endpoint: dict, unit: str | None) -> dict:
     """What to probe of a site: its application below its mount, by one of its names."""
-    host = next(iter(site["server_names"]), "localhost").replace("*", "www")
     where = {key: endpoint[key] for key in ("transport", "path", "host", "port") if key in endpoint}
-    return {"name": site["name"], "link": link, "endpoint": where, "script_name": site["script_name"], "host": host, "unit": unit}
+    return {"name": site["name"], "link": link, "endpoint": where, "script_name": site["script_name"], "host": site["host"], "unit": unit}
 
 
 def _own_target(site: dict) -> dict:

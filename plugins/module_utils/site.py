@@ -21,9 +21,14 @@ RESERVED_NAMES = frozenset(
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")  # 31: the longest account name of Linux (useradd(8))
 HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 SERVER_NAME = re.compile(rf"(\*\.)?{HOST_LABEL}(\.{HOST_LABEL})*")  # RFC 1123, section 2.1
+ADDRESS = re.compile(r"((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.(?!$)|$)){4}")
 URL_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")  # the unreserved characters of RFC 3986, so no server reads it differently
 APPLICATION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# systemd hands over sockets by them, and uWSGI takes every UWSGI_ for an option.
+TAKEN_VARIABLE = re.compile(r"UWSGI_.*|LISTEN_(FDS|PID|FDNAMES)|NOTIFY_SOCKET|WATCHDOG_(PID|USEC)")
+# Bytes of NAME=value with the NUL that ends it (MAX_ARG_STRLEN of Linux, execve(2)).
+VARIABLE_SIZE = 131072
 PYTHON = re.compile(r"(/[\w.+-]+)*/?python3?(\.\d+)?", re.ASCII)
 FILE_PATH = re.compile(r"[\w./@+~-]+", re.ASCII)
 # NUL, surrogates and noncharacters: systemd refuses a whole file for one of them, and UTF-8 cannot even write the surrogates.
@@ -67,6 +72,11 @@ def _kind(value: Any) -> str:
     return "nothing" if value is None else type(value).__name__
 
 
+def _shown(value: Any) -> str:
+    """Its kind, and a plain value itself; not what is inside a list or a mapping, where a secret may be."""
+    return _kind(value) if value is None or isinstance(value, (list, dict)) else f"{_kind(value)} ({value!r:.100})"
+
+
 def gather(check: Callable, items) -> list:
     """What a check makes of each item; the faults of all of them together."""
     done: list = []
@@ -86,7 +96,7 @@ def text(pattern: re.Pattern | None, wanted: str) -> Callable[[Any], str]:
 
     def check(value: Any) -> str:
         if not isinstance(value, str):
-            raise Fault(f"expected {wanted}, got {_kind(value)} ({value!r})")
+            raise Fault(f"expected {wanted}, got {_shown(value)}")
         if pattern and not pattern.fullmatch(value):
             raise Fault(f"{value!r} is not {wanted}")
         return str(value)
@@ -101,7 +111,7 @@ def number(least: int, most: int, unit: str) -> Callable[[Any], int]:
         if isinstance(value, str) and re.fullmatch(r"[0-9]{1,20}", value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise Fault(f"expected a whole number of {unit} from {least} to {most}, got {value!r}")
+            raise Fault(f"expected a whole number of {unit} from {least} to {most}, got {value!r}" + ("; write it without a unit" if isinstance(value, str) and not value.isdigit() else ""))
         return value
 
     return check
@@ -124,7 +134,7 @@ def each(check: Callable, what: str, example: str) -> Callable[[Any], list]:
 
     def check_all(value: Any) -> list:
         if not isinstance(value, list):
-            raise Fault(f"expected a list of {what}, got {_kind(value)} ({value!r}); write {example}")
+            raise Fault(f"expected a list of {what}, got {_shown(value)}; write {example}")
         return gather(check, value)
 
     return check_all
@@ -136,7 +146,11 @@ def optional(check: Callable) -> Callable:
 
 
 def _name(value: Any) -> str:
-    value = text(NAME, "a site's name: a lower-case letter, then at most 30 lower-case letters, digits and dashes")(value)
+    wanted = "a site's name: a lower-case letter, then at most 30 lower-case letters, digits and dashes"
+    value = text(None, wanted)(value)
+    if not NAME.fullmatch(value):
+        close = re.sub("[^a-z0-9]+", "-", value.lower())
+        raise Fault(f"{value!r} is not {wanted}" + (f"; write {close!r}" if NAME.fullmatch(close) else ""))
     if value in RESERVED_NAMES:
         raise Fault(f"{value!r} is an account or group of the system, and a site's account is named after it; choose another name")
     return value
@@ -146,7 +160,10 @@ def _server_name(value: Any) -> str:
     wanted = "a host name such as shop.example.org or *.example.org, without scheme, port or path"
     value = text(None, wanted)(value).lower()
     if len(value) > 253 or not SERVER_NAME.fullmatch(value):
-        raise Fault(f"{value!r} is not {wanted}")
+        raise Fault(f"{value!r} is not {wanted}" + ("; write its form in ASCII (xn--...)" if not value.isascii() else ""))
+    # Apache and lighttpd take such a name for an address, and refuse it.
+    if value.rpartition(".")[2].isdigit() and not ADDRESS.fullmatch(value):
+        raise Fault(f"{value!r} ends with a number, which only an address such as 192.0.2.1 does; choose another name")
     return value
 
 
@@ -161,13 +178,13 @@ def _url_path(value: Any, wanted: str) -> str:
 
 def _mount(value: Any) -> str:
     if isinstance(value, str) and len(value) > 1 and value.endswith("/"):
-        raise Fault(f"{value!r} ends with a slash; write {value.rstrip('/') or '/'!r}")
+        raise Fault(f"{value!r} ends with a slash; write {'/' + value.strip('/')!r}")
     return "/" if value == "/" else _url_path(value, "a URL path such as / or /shop, of letters, digits and . _ ~ - only")
 
 
 def _variables(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise Fault(f"expected a mapping of names to values, got {_kind(value)}")
+        raise Fault(f"expected a mapping of names to values, got {_kind(value)}; write each as NAME: value")
     return dict(gather(_variable, value.items()))
 
 
@@ -177,10 +194,18 @@ def _variable(pair: tuple) -> tuple[str, str]:
         raise Fault(f"{key!r} is not the name of an environment variable: letters, digits and underscores, no digit first")
     if key.startswith("PYWEB_") and key != "PYWEB_FRONT":
         raise Fault(f"{key!r} is set by the collection; choose a name without the prefix PYWEB_")
-    if isinstance(item, bool) or not isinstance(item, (str, int, float)):
+    if TAKEN_VARIABLE.fullmatch(key):
+        raise Fault(f"{key!r} would change how systemd or uWSGI runs the site; choose another name")
+    if isinstance(item, float):
+        # 1.10 is 1.1 by now.
+        raise Fault(f"the value of {key!r} is a number with a point, whose digits YAML may change; quote it")
+    if isinstance(item, bool) or not isinstance(item, (str, int)):
         raise Fault(f"the value of {key!r} is {_kind(item)}; quote it, so that it is the string you mean")
     if NOT_TEXT.search(str(item)):
         raise Fault(f"the value of {key!r} has a character that systemd takes in no environment: NUL, or one that is no character of Unicode")
+    size = len(f"{key}={item}".encode()) + 1
+    if size > VARIABLE_SIZE:
+        raise Fault(f"{key!r} and its value take {size} bytes, and Linux takes at most {VARIABLE_SIZE}; put the text into a file, and name the file")
     return str(key), str(item)
 
 
@@ -194,9 +219,17 @@ def _file_path(wanted: str) -> Callable[[Any], str]:
     return check
 
 
+def _directory(value: Any) -> str:
+    value = _file_path("a directory")(value)
+    if value.startswith("/") and not set(value) - set("/."):
+        raise Fault(f"{value!r} is the whole file system; name the directory of the files")
+    return value
+
+
 def _static_url(value: Any) -> str:
     if not isinstance(value, str) or not value.endswith("/") or value == "/":
-        raise Fault(f"expected a URL path that ends with a slash, such as /static/, got {value!r}")
+        close = f"; write {value + '/'!r}" if isinstance(value, str) and value.strip("/") else ""
+        raise Fault(f"expected a URL path that ends with a slash, such as /static/, got {value!r}{close}")
     if not value.startswith("/"):
         raise Fault(f"{value!r} has no leading slash; write {'/' + value!r}")
     return _url_path(value[:-1], "a URL path such as /static/, of letters, digits and . _ ~ - only") + "/"
@@ -211,6 +244,8 @@ def _requirement(value: Any) -> str:
 
 def _requirements(value: Any) -> list[str] | str:
     if isinstance(value, str):
+        if re.search("[=<>!;]", value):
+            raise Fault(f"{value!r} is a requirement; write them as a list: [Django==5.2]")
         value = _file_path("a requirements file inside the source")(value)
         if value.startswith("/"):
             raise Fault(f"{value!r} is absolute; name a requirements file inside the source")
@@ -221,7 +256,7 @@ def _requirements(value: Any) -> list[str] | str:
 def _source(value: Any) -> dict:
     possible = ", ".join(SOURCES)
     if not isinstance(value, dict):
-        raise Fault(f"expected a mapping with exactly one of {possible}, got {_kind(value)} ({value!r}); write source: {{path: ...}}")
+        raise Fault(f"expected a mapping with exactly one of {possible}, got {_shown(value)}; write source: {{path: ...}}")
     for key in value:
         if key not in (*SOURCES, "git", "archive"):
             raise Fault(f"{key!r} is unknown; possible: {possible}{nearest(str(key), SOURCES)}")
@@ -235,7 +270,7 @@ def _source(value: Any) -> dict:
 
 def _extra(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise Fault(f"expected a mapping of front to raw configuration text, got {_kind(value)}")
+        raise Fault(f"expected a mapping of front to raw configuration text, got {_kind(value)}; write extra: {{nginx: ...}}")
     return dict(gather(_extra_text, value.items()))
 
 
@@ -271,7 +306,7 @@ SOURCES: dict[str, Callable[[Any], str]] = {
 
 STATIC_KEYS = {
     "url": Key(_static_url, REQUIRED, "URL path below the site's mount"),
-    "path": Key(_file_path("a directory"), REQUIRED, "directory: absolute, or inside the release"),
+    "path": Key(_directory, REQUIRED, "directory: absolute, or inside the release"),
     "max_age": Key(optional(number(0, 315360000, "seconds")), None, "seconds a client may keep a file; none: no Cache-Control is sent"),
     "allow_override": Key(
         each(choice(*OVERRIDES), "classes of directives", "allow_override: [AuthConfig]"),
@@ -284,7 +319,7 @@ SITE_KEYS = {
     "name": Key(_name, REQUIRED, "account, units, sockets and directories are named after it"),
     "server_names": Key(each(_server_name, "host names", "server_names: [shop.example.org]"), [], "host names; none: the catch-all site of the host"),
     "mount": Key(_mount, "/", "URL path of the application, its SCRIPT_NAME; / is the empty string"),
-    "application": Key(text(APPLICATION, "module:callable, such as shop.wsgi:application"), REQUIRED, "module:callable (PEP 3333)"),
+    "application": Key(text(APPLICATION, "module:callable, such as shop.wsgi:application for a file shop/wsgi.py"), REQUIRED, "module:callable (PEP 3333)"),
     "back": Key(optional(text(None, "the name of a back")), None, "back of this site; default: the host's"),
     "link": Key(optional(text(None, "the name of a link")), None, "link of this site; default: the host's"),
     "transport": Key(optional(text(None, "unix or tcp")), None, "transport of this site; default: the host's"),
@@ -310,7 +345,8 @@ def _check_keys(faults: Faults, where: str, raw: dict, keys: dict[str, Key]) -> 
     done = {}
     for given in raw:
         if given not in keys:
-            faults.add(f"{where}{given}", f"unknown key{nearest(str(given), keys)}; possible: {', '.join(keys)}")
+            shown = given if isinstance(given, str) and given.isprintable() else repr(given)
+            faults.add(f"{where}{shown}", f"unknown key{nearest(str(given), keys)}; possible: {', '.join(keys)}")
     for name, key in keys.items():
         done[name] = None
         if name in raw:
@@ -329,7 +365,7 @@ def _check_keys(faults: Faults, where: str, raw: dict, keys: dict[str, Key]) -> 
 def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict | None:
     """Check one site and fill in its defaults; what is wrong goes to faults. Returns None where it is no mapping at all."""
     if not isinstance(raw, dict):
-        faults.add(f"sites[{number_of_site}]", f"expected a mapping with name, application and source, got {_kind(raw)} ({raw!r})")
+        faults.add(f"sites[{number_of_site}]", f"expected a mapping with name, application and source, got {_shown(raw)}")
         return None
     name = raw.get("name")
     label = name if isinstance(name, str) and name and name.isprintable() else str(number_of_site)
@@ -348,10 +384,11 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict | None:
         if isinstance(item, dict):
             site["static"].append(_check_keys(faults, f"{where}static[{number_of_item}].", item, STATIC_KEYS))
         else:
-            faults.add(f"{where}static[{number_of_item}]", f"expected a mapping with url and path, got {_kind(item)} ({item!r})")
-    urls = [item["url"] for item in site["static"]]
-    for url in sorted({url for url in urls if url and urls.count(url) > 1}):
-        faults.add(f"{where}static", f"{url!r} is named more than once; one directory a URL")
+            faults.add(f"{where}static[{number_of_item}]", f"expected a mapping with url and path, got {_shown(item)}")
+    # To lighttpd two conditions are one where capital letters alone tell them apart.
+    urls = [item["url"].lower() for item in site["static"] if item["url"]]
+    for url in sorted({url for url in urls if urls.count(url) > 1}):
+        faults.add(f"{where}static", f"{url!r} is named more than once (capital letters do not count); one directory a URL")
     both = sorted(set(site["environment"] or ()) & set(site["secrets"] or ()))
     if both:
         faults.add(f"{where}secrets", f"{', '.join(both)} is in environment too; keep it in one of them")

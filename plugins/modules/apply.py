@@ -308,6 +308,7 @@ from dataclasses import replace
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover
+from ansible_collections.pyweb.stack.plugins.module_utils.complaints import explain
 from ansible_collections.pyweb.stack.plugins.module_utils.handover import MARK, Held, let_go, wait_until_accepted
 from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, digest, run, take_out
 from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS, installed
@@ -464,7 +465,7 @@ def main() -> None:
     if different and parameters["check"] and not missing:
         tried = change.tried(different, parameters["check"])
         if tried and tried[0] != 0:
-            module.fail_json(msg=f"{' '.join(parameters['check'])} refuses the new files; nothing was changed:\n{tried[1]}", units={}, **result)
+            module.fail_json(msg=f"{' '.join(parameters['check'])} refuses the new files; nothing was changed:\n{taking_up.explained(tried[1])}", units={}, **result)
 
     work = taking_up.decide(expecting=different)
     result["diff"] += taking_up.drift(work)
@@ -517,6 +518,10 @@ class TakingUp:
         self.work = Work()
         self.ran: list[str] = []
         self.warning = ""
+
+    def explained(self, words: str) -> str:
+        """A parser's words with the lines of the new files that they point at."""
+        return explain(words, {file["path"]: file["content"] for file in self._parameters["files"] if file["content"] and not file["secret"]})
 
     def digests(self) -> dict[str, str]:
         """Of the paths that each command and unit takes up, as they are now."""
@@ -603,7 +608,7 @@ class TakingUp:
         if check and different:
             status, words = run(check)
             if status != 0:
-                return f"{' '.join(check)} refuses the new files:\n{words}"
+                return f"{' '.join(check)} refuses the new files:\n{self.explained(words)}"
         self.work = self.decide()
         restarting = [port["port"] for port in self._parameters["ports"] if self.work.verbs.get(port["unit"]) == "restart" and self._before[port["unit"]].active]
         if ports := restarting or [holder.port for holder in self._takeover]:

@@ -27,7 +27,7 @@ class Load:
     port: int = 80
     keeping: int = 2
     opening: int = 2
-    pause: float = 0.005  # seconds between two requests of a client
+    pause: float = 0.02  # seconds between two requests of a client
     accept: str = "text/html"
     sent: int = 0
     closed: int = 0  # of a kept connection, by the server between two requests: repeated, as RFC 9112, section 9.3.1 has it

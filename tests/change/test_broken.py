@@ -15,6 +15,7 @@ import pytest
 SAMPLE = str(Path(__file__).resolve().parents[2] / "roles" / "app" / "files" / "sample")
 # What each front's parser does not know.
 NONSENSE = {"nginx": "no_such_directive on;", "apache": "NoSuchDirective On", "lighttpd": "no.such-option = "}
+UNITS = {"nginx": "nginx", "apache": "apache2", "lighttpd": "lighttpd"}
 FILES = (
     "find /etc/nginx /etc/apache2 /etc/lighttpd /etc/pyweb /etc/systemd/system /etc/sysusers.d /etc/tmpfiles.d /srv/www/*/current "
     "-not -type d -printf '%p %m %u %g %l ' -exec md5sum {} + 2>/dev/null | sort"
@@ -54,8 +55,7 @@ def the_host_unharmed(host):
 def test_what_the_servers_parser_refuses(host):
     run = host.play({"sites": with_second(extra={host.front: NONSENSE[host.front]})}, good=False)
     assert "refuses the new files; nothing was changed" in run.words
-    folder = {"nginx": "nginx", "apache": "apache2", "lighttpd": "lighttpd"}[host.front]
-    assert f"/etc/{folder}/pyweb/two.conf" in run.words
+    assert f"/etc/{UNITS[host.front]}/pyweb/two.conf" in run.words
     assert "no_such_directive" in run.words or "NoSuchDirective" in run.words or "no.such-option" in run.words
 
 
@@ -73,7 +73,7 @@ def test_an_application_that_does_not_work(host, tmp_path, text, words):
 
 def test_a_full_disk(host):
     """A small file system below the front's own directory takes the first new file and not the second."""
-    folder = {"nginx": "/etc/nginx/pyweb", "apache": "/etc/apache2/pyweb", "lighttpd": "/etc/lighttpd/pyweb"}[host.front]
+    folder = f"/etc/{UNITS[host.front]}/pyweb"
     host.shell(f"mkdir /root/kept && cp -a {folder}/. /root/kept && mount -t tmpfs -o size=64k tmpfs {folder} && cp -a /root/kept/. {folder}")
     try:
         large = "# " + "x" * 100 + "\n"
@@ -108,7 +108,7 @@ def test_a_run_that_is_killed(host, set_name):
 
 def test_a_unit_that_was_stopped_and_a_file_that_was_changed(host):
     """Drift is shown and mended."""
-    unit = {"nginx": "nginx", "apache": "apache2", "lighttpd": "lighttpd"}[host.front]
+    unit = UNITS[host.front]
     host.shell(f"systemctl disable --now {unit}; echo '# mine' >> /etc/pyweb/one/environment; rm /etc/{unit}/pyweb/two.conf")
     shown = host.play(None, "--check", "--diff").words
     assert "-# mine" in shown
@@ -116,3 +116,26 @@ def test_a_unit_that_was_stopped_and_a_file_that_was_changed(host):
     assert host.shell(f"systemctl is-active {unit}") == "inactive\n", "--check changes nothing"
     assert host.play().changed > 0
     assert host.play().changed == 0
+
+
+def test_a_port_that_another_program_has(host):
+    host.shell(f"systemctl stop {UNITS[host.front]}; systemd-run --unit=intruder python3 -m http.server 80; sleep 2")
+    try:
+        run = host.play(good=False)
+        assert "port 80 is taken by python3" in run.words
+        assert "systemctl disable --now intruder.service" in run.words
+    finally:
+        host.shell("systemctl stop intruder")
+    assert host.play().changed > 0
+
+
+def test_a_file_of_others_that_breaks_the_whole_is_named_and_stays(host):
+    if host.front == "lighttpd":
+        pytest.skip("its main file reads no files of others")
+    foreign = {"nginx": "/etc/nginx/conf.d/foreign.conf", "apache": "/etc/apache2/conf-enabled/foreign.conf"}[host.front]
+    host.shell(f"echo '{NONSENSE[host.front]}' > {foreign}")
+    try:
+        assert foreign in host.play({"sites": with_second(max_body_size=4096)}, good=False).words
+        assert host.shell(f"cat {foreign}") == f"{NONSENSE[host.front]}\n"
+    finally:
+        host.shell(f"rm {foreign}")

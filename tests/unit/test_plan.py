@@ -78,8 +78,8 @@ def one(values, part="front_nginx_sites", **others):
             {"link": ["uwsgi"]},
             ["link: ['uwsgi'] does not join front nginx and back uwsgi; they can use: uwsgi, http, fastcgi, scgi"],
         ),
-        ({"sites": "shop"}, ["sites: expected a list of sites, got str; write each site as an item: - name: ..."]),
-        ({"sites": a_site()}, ["sites: expected a list of sites, got dict; write each site as an item: - name: ..."]),
+        ({"sites": "shop"}, ['sites: expected a list of sites, got str; write each as an item, - name: ..., or with -e as JSON: \'{"sites": [...]}\'']),
+        ({"sites": a_site()}, ['sites: expected a list of sites, got dict; write each as an item, - name: ..., or with -e as JSON: \'{"sites": [...]}\'']),
         ({"sites": [a_site(back="gunicorn")]}, ["sites[shop].back: 'gunicorn' is unknown; possible: uwsgi, flup, mod_wsgi"]),
         ({"sites": [a_site(transport="ip")]}, ["sites[shop].transport: 'ip' is unknown; possible: unix, tcp"]),
         (
@@ -122,6 +122,21 @@ def one(values, part="front_nginx_sites", **others):
                 ]
             },
             ["sites[shop].static: '/b/s/' is below the mount of site 'blog', '/b'; choose another URL"],
+        ),
+        (
+            {
+                "sites": [
+                    a_site("blog", mount="/b/c", server_names=[]),
+                    a_site(server_names=[], static=[{"url": "/b/", "path": "s"}]),
+                ]
+            },
+            ["sites[blog].mount: '/b/c' is below the files of site 'shop', '/b/'; choose another mount or URL"],
+        ),
+        (
+            {"sites": [a_site(mount="/b"), a_site("blog", mount="/B", server_names=["shop.example.org"])]},
+            [
+                "sites[blog].server_names: 'shop.example.org' at mount '/b' belongs to site 'shop' already; change the server name or the mount of one"
+            ],
         ),
     ],
 )
@@ -548,6 +563,20 @@ def grouped(*sites):
 )
 def test_vhosts(sites, expected):
     assert grouped(*sites) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([["a.org", "*.a.org"], ["*.a.org"]], ["a.org", "www.a.org"]),
+        ([["*.a.org"], ["www.a.org", "www0.a.org"]], ["www1.a.org", "www.a.org"]),
+        ([[], ["b.org"]], ["localhost", "b.org"]),
+        ([[], ["localhost"]], ["nobody.invalid", "localhost"]),
+    ],
+)
+def test_a_site_is_probed_by_a_name_of_its_own(names, expected):
+    sites = [a_site(f"s{number}", server_names=of_one, mount=f"/{number}") for number, of_one in enumerate(names)]
+    assert [target["host"] for target in plan({"sites": sites})["targets"]] == expected
 
 
 # Properties.

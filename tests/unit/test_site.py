@@ -52,6 +52,7 @@ def test_defaults():
             {"server_names": ["Shop.Example.ORG", "*.example.org", "shop.example.org"]},
             {"server_names": ["shop.example.org", "*.example.org"]},
         ),
+        ({"server_names": ["192.0.2.255"]}, {"server_names": ["192.0.2.255"]}),
         ({"mount": "/a/b.c_d~e-f"}, {"mount": "/a/b.c_d~e-f"}),
         ({"application": "a.b:c.d"}, {"application": "a.b:c.d"}),
         ({"source": {"package": "shop==1.2"}}, {"source": {"package": "shop==1.2"}}),
@@ -63,8 +64,8 @@ def test_defaults():
         ({"requirements": []}, {"requirements": []}),
         ({"python": "/usr/bin/python3.13"}, {"python": "/usr/bin/python3.13"}),
         (
-            {"environment": {"A": 1, "B": 1.5, "C": "two\nlines"}},
-            {"environment": {"A": "1", "B": "1.5", "C": "two\nlines"}},
+            {"environment": {"A": 1, "B": "1.50", "C": "two\nlines", "D": "x" * 131069}},
+            {"environment": {"A": "1", "B": "1.50", "C": "two\nlines", "D": "x" * 131069}},
         ),
         ({"environment": {"PYWEB_FRONT": "x"}}, {"environment": {"PYWEB_FRONT": "x"}}),
         ({"processes": "3", "max_requests": "0"}, {"processes": 3, "max_requests": 0}),
@@ -84,6 +85,12 @@ def test_accepted(values, expected):
 REFUSED = [
     ({"name": "Shop"}, "sites[Shop].name: 'Shop' is not a site's name"),
     ({"name": "shop\n"}, "is not a site's name"),
+    ({"name": "my_Shop"}, "letters, digits and dashes; write 'my-shop'"),
+    ({"mount": "shop/"}, "'shop/' ends with a slash; write '/shop'"),
+    ({"requirements": "Django==5"}, "'Django==5' is a requirement; write them as a list: [Django==5.2]"),
+    ({"static": [{"url": "/s", "path": "s"}]}, "got '/s'; write '/s/'"),
+    ({"static": [{"url": "/s/", "path": "/./"}]}, "'/./' is the whole file system; name the directory of the files"),
+    ({"max_body_size": "10M"}, "got '10M'; write it without a unit"),
     ({"name": "s" * 32}, "is not a site's name"),
     ({"name": 7}, "sites[0].name: expected a site's name"),
     ({"name": "www-data"}, "'www-data' is an account or group of the system"),
@@ -93,6 +100,11 @@ REFUSED = [
         "expected a list of host names, got a string ('shop.example.org'); write server_names: [shop.example.org]",
     ),
     ({"server_names": ["https://x.org"]}, "'https://x.org' is not a host name"),
+    ({"server_names": ["bücher.example"]}, "without scheme, port or path; write its form in ASCII (xn--...)"),
+    ({"server_names": ["a.b.7"]}, "'a.b.7' ends with a number, which only an address such as 192.0.2.1 does"),
+    ({"server_names": ["*.2.0.192"]}, "'*.2.0.192' ends with a number"),
+    ({"server_names": ["192.0.2.256"]}, "'192.0.2.256' ends with a number"),
+    ({"server_names": ["192.0.02.1"]}, "'192.0.02.1' ends with a number"),
     ({"server_names": ["x.org:80"]}, "'x.org:80' is not a host name"),
     ({"server_names": ["a.*.org"]}, "is not a host name"),
     ({"server_names": ["x.org\n"]}, "is not a host name"),
@@ -115,7 +127,7 @@ REFUSED = [
         "sites[shop].application: 'shop.wsgi' is not module:callable, such as shop.wsgi:application",
     ),
     ({"application": "shop:app()"}, "is not module:callable"),
-    ({"application": ["a:b"]}, "expected module:callable, such as shop.wsgi:application, got a list"),
+    ({"application": ["a:b"]}, "expected module:callable, such as shop.wsgi:application for a file shop/wsgi.py, got a list"),
     ({"source": {}}, "sites[shop].source: exactly one source is possible, got none; possible: path, package"),
     (
         {"source": {"path": "a", "package": "b"}},
@@ -148,6 +160,11 @@ REFUSED = [
     ({"environment": {"A": "\0"}}, "the value of 'A' has a character that systemd takes in no environment"),
     ({"environment": {"A": "\ud800"}}, "the value of 'A' has a character that systemd takes in no environment"),
     ({"environment": {"PYWEB_SITE": "x"}}, "'PYWEB_SITE' is set by the collection"),
+    ({"environment": {"UWSGI_HTTP_SOCKET": ":81"}}, "'UWSGI_HTTP_SOCKET' would change how systemd or uWSGI runs the site"),
+    ({"environment": {"LISTEN_FDS": "2"}}, "'LISTEN_FDS' would change how systemd or uWSGI runs the site"),
+    ({"environment": {"A": 1.10}}, "the value of 'A' is a number with a point, whose digits YAML may change; quote it"),
+    ({"secrets": {"A": "x" * 131070}}, "'A' and its value take 131073 bytes, and Linux takes at most 131072"),
+    ({"a\nb": 1}, "sites[shop].'a\\nb': unknown key"),
     (
         {"environment": {"A": "1"}, "secrets": {"A": "2"}},
         "sites[shop].secrets: A is in environment too; keep it in one of them",
@@ -183,6 +200,7 @@ REFUSED = [
         "sites[shop].static[0].maxage: unknown key; did you mean 'max_age'?; possible: url, path, max_age",
     ),
     ({"static": [{"url": "/s/", "path": "a"}, {"url": "/s/", "path": "b"}]}, "'/s/' is named more than once"),
+    ({"static": [{"url": "/s/", "path": "a"}, {"url": "/S/", "path": "b"}]}, "'/s/' is named more than once (capital letters do not count)"),
     ({"extra": "gzip on;"}, "expected a mapping of front to raw configuration text, got a string"),
     (
         {"extra": {"ngnix": ""}},
@@ -240,6 +258,9 @@ def test_all_faults_of_lists_and_mappings_are_told():
 
 
 def test_no_fault_shows_a_secret():
+    faults = Faults()
+    assert check_site(faults, 0, [{"secrets": {"A": "hunter2"}}]) is None
+    assert "hunter2" not in "".join(faults.lines)
     for secrets in ("hunter2", ["hunter2"], {"A": ["hunter2"]}, {"A": "hunter2\0"}):
         assert "hunter2" not in "".join(checked(secrets=secrets)[1])
 

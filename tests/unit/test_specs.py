@@ -27,6 +27,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
     plan,
     vhosts,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils.plain import plain
 from ansible_collections.pyweb.stack.plugins.module_utils.site import SOURCES, STATIC_KEYS
 
 ROLES = Path(__file__).parents[2] / "roles"
@@ -188,7 +189,7 @@ def renderer(role):
     )
     # Ansible's own "default" knows only Ansible's kind of undefined value.
     environment.filters.update({**CoreFilters().filters(), "default": environment.filters["default"]})
-    environment.filters.update({"pyweb.stack.vhosts": vhosts, "pyweb.stack.environment_file": environment_file})
+    environment.filters.update({"pyweb.stack.vhosts": vhosts, "pyweb.stack.environment_file": environment_file, "pyweb.stack.plain": plain})
     for name in ("map", "reject", "rejectattr", "select", "selectattr", "unique"):
         environment.filters[name] = as_list(environment.filters[name])
     environment.globals.update(ansible_managed="managed")

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files that the roles would write for a plan: their own tasks and templates, by Ansible's templating, without a host."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible_collections.pyweb.stack.plugins.action.apply import SHARED, _expand, render
+
+COLLECTION = Path(__file__).resolve().parents[2]
+ROLES = COLLECTION / "roles"
+LOADER = DataLoader()
+
+
+@functools.cache
+def variables_of(role: str) -> dict:
+    """Defaults and private variables of a role."""
+    found: dict = {}
+    for path in (ROLES / role / "defaults" / "main.yml", ROLES / role / "vars" / "main.yml"):
+        if path.exists():
+            found.update(LOADER.load_from_file(str(path), trusted_as_template=True))
+    return found
+
+
+@functools.cache
+def files_of(role: str) -> list:
+    """The argument files of the role's task, as it is written."""
+    tasks = LOADER.load_from_file(str(ROLES / role / "tasks" / "main.yml"), trusted_as_template=True)
+    return next(task["pyweb.stack.apply"]["files"] for task in tasks if "pyweb.stack.apply" in task)
+
+
+def files(planned: dict, **variables) -> dict[str, str]:
+    """Path to text of all that the roles of a plan would write; of a link, its target."""
+    written = {}
+    for role in ("app", *(f"back_{back}" for back in planned["backs"]), f"front_{planned['front']}"):
+        known = {**variables_of(role), "pyweb_plan": planned, **variables}
+        templar = Templar(loader=LOADER, variables=known)
+        for item in templar.template(files_of(role)):
+            for file in _expand(item, ("path", "target", "owner", "group")):
+                template = ROLES / role / "templates" / file.get("template", "")
+                path = template if template.exists() else SHARED / file["template"]
+                written[file["path"]] = file["target"] if "target" in file else render(templar, path, known, file.get("values"))
+    return written

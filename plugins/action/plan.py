@@ -10,12 +10,13 @@ from pathlib import Path
 import yaml
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.pyweb.stack.plugins.module_utils.place import Place, place
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import PlanError, plan, unknown_variables
 from ansible_collections.pyweb.stack.plugins.plugin_utils.source import COLLECTION, RUNTIME, SAMPLE, digest
 
 
 class ActionModule(ActionBase):
-    """Hands the values of the inventory to the plan, and its answer to the playbook. Asks the host nothing."""
+    """Hands the values of the inventory to the plan, and its answer to the playbook. Asks no host anything."""
 
     _supports_check_mode = True
     _requires_connection = False
@@ -27,8 +28,13 @@ class ActionModule(ActionBase):
         sources, faults = self._sources(values["sites"], task_vars)
         options = _role_options()
         faults += unknown_variables([name for name in task_vars if isinstance(name, str)], options)
+        where, misplaced = _place(task_vars)
+        faults += misplaced
         try:
-            result["plan"] = plan(values, sources, digest(RUNTIME), str(SAMPLE))
+            result["plan"] = plan(values, sources, digest(RUNTIME), str(SAMPLE), where)
+            # A back that this run leaves out may be down: a front passes it over, and is not kept from changing by it.
+            upstreams, present = result["plan"]["upstreams"], task_vars["ansible_play_hosts_all"]
+            result["plan"]["upstreams"] = [target for back, target in upstreams if back in present]
         except PlanError as error:
             faults = [*error.faults, *faults]
         else:
@@ -71,6 +77,18 @@ class ActionModule(ActionBase):
             if isinstance(named, str) and not (root / named).is_file():
                 faults.append(f"sites[{site.get('name')}].requirements: {named!r} is no file in {root}; name one that is, or write a list")
         return found, faults
+
+
+def _place(task_vars) -> tuple[Place, list[str]]:
+    """Where the host stands by the groups fronts and backs, and what all hosts of these say of themselves."""
+    groups, hostvars = task_vars["groups"], task_vars["hostvars"]
+    known = {}
+    for host in {*groups.get("fronts", []), *groups.get("backs", [])}:
+        told = hostvars[host]
+        known[host] = {key: told.get(key) for key in ("front", "back", "link", "transport", "sites", "link_address", "ansible_host")}
+        facts = told.get("ansible_facts") or {}
+        known[host]["default_addresses"] = [(facts.get(f"default_ipv{version}") or {}).get("address") for version in (4, 6)]
+    return place(task_vars["inventory_hostname"], groups, known)
 
 
 def _describe(root: Path) -> dict:

@@ -75,10 +75,16 @@ options:
         description:
           - The statuses that count as healthy.
           - By default every one from 200 to 499, since a page that is missing or moved, or asks for a login,
-            also shows that the application runs.
+            also shows that the application runs; but not 421, by which a server says that it is not the right one to ask.
         type: list
         elements: int
       unit:
         description: The systemd unit of the target. The failure message names its journal.
+        type: str
+      hint:
+        description: What to do where the target is not healthy, for the failure message.
+        type: str
+      stranger:
+        description: An address of the host that the module runs on, from which the target must not answer, except by 421. Where it does, it is not healthy.
         type: str
 """

@@ -15,6 +15,7 @@ import json
 import zlib
 from dataclasses import dataclass
 
+from ansible_collections.pyweb.stack.plugins.module_utils.place import LOOPBACK, Place
 from ansible_collections.pyweb.stack.plugins.module_utils.site import Faults, check_site, nearest
 
 
@@ -82,8 +83,13 @@ class PlanError(ValueError):
 
 def links_between(front: str, back: str) -> tuple[str, ...]:
     """The links that this front and this back both speak, the best first."""
-    both = (link for link in BACKS[back].links if link in FRONTS[front].links)
-    return tuple(sorted(both, key=lambda link: link in FRONTS[front].poor_links))
+    return links_of((front,), back)
+
+
+def links_of(fronts: tuple[str, ...], back: str) -> tuple[str, ...]:
+    """The links that this back and all of these fronts speak, the best first; a link that one of them serves poorly comes last."""
+    both = (link for link in BACKS[back].links if all(link in FRONTS[front].links for front in fronts))
+    return tuple(sorted(both, key=lambda link: any(link in FRONTS[front].poor_links for front in fronts)))
 
 
 def transports_of(front: str, back: str, link: str) -> tuple[str, ...]:
@@ -130,14 +136,16 @@ def _port(key: str, taken: set[int]) -> int:
     return port
 
 
-def _endpoint(site: dict, taken: set[int]) -> dict | None:
+def _endpoints(site: dict, hosts: list[str], taken: set[int]) -> list[dict]:
+    """Where the backs on these hosts listen for the site."""
     if site["transport"] is None:
-        return None
+        return []
     if site["transport"] == "unix":
         path = f"/run/pyweb/{site['name']}/{site['back']}-{site['link']}.sock"
-        return {"transport": "unix", "path": path, "address": path}
+        return [{"transport": "unix", "path": path, "address": path}]
     port = _port(f"{site['name']}/{site['back']}/{site['link']}", taken)
-    return {"transport": "tcp", "host": "127.0.0.1", "port": port, "address": f"127.0.0.1:{port}"}
+    written = [(host, f"[{host}]" if ":" in host else host) for host in hosts]
+    return [{"transport": "tcp", "host": host, "port": port, "address": f"{name}:{port}"} for host, name in written]
 
 
 def _unit(site: dict, front: str) -> str:
@@ -158,11 +166,12 @@ def _runtime(site: dict) -> dict[str, str]:
     keys = ("back", "link", "transport", "script_name", "application", "processes", "threads", "request_timeout", "max_requests")
     known = {f"PYWEB_{key.upper()}": str(site[key]) for key in keys if site[key] is not None}
     where = {"PYWEB_ENDPOINT": site["endpoint"]["address"]} if site["endpoint"] else {}
-    return {"PYWEB_SITE": site["name"], **where, **known}
+    allowed = {"PYWEB_ALLOWED": ",".join(site["allowed"])} if site["allowed"] else {}
+    return {"PYWEB_SITE": site["name"], **where, **allowed, **known}
 
 
-def _stack(faults: Faults, where: str, site: dict, host: dict, front: str | None) -> None:
-    """Settle a site's back, link and transport."""
+def _stack(faults: Faults, where: str, site: dict, host: dict, fronts: tuple[str, ...], place: Place) -> None:
+    """Settle a site's back, link and transport. fronts: the servers before it, or none where one of them is unknown."""
     back = site["back"] or host["back"]
     link = site["link"] or (host["link"] if not site["back"] or site["back"] == host["back"] else None)
     back = _choice(faults, f"{where}back" if site["back"] else "back", back, BACKS)
@@ -170,50 +179,63 @@ def _stack(faults: Faults, where: str, site: dict, host: dict, front: str | None
     if transport:
         transport = _choice(faults, f"{where}transport" if site["transport"] else "transport", transport, TRANSPORTS)
     if back:
-        possible = links_between(front, back) if front else BACKS[back].links
+        possible = links_of(fronts, back)
         if link is None:
-            link = possible[0]
+            link = next(each for each in possible if not (each == EMBEDDED and place.apart))
         elif link not in possible:
             faults.add(
                 f"{where}link" if site["link"] else "link",
-                f"{link!r} does not join front {front or '(unknown)'} and back {back}; they can use: {', '.join(possible)}",
+                f"{link!r} does not join front {', '.join(fronts) or '(unknown)'} and back {back}; they can use: {', '.join(possible)}",
             )
             link = None
-        if link and front:
-            transport = _transport(faults, where, site, transport, (front, back, link))
+        elif link == EMBEDDED and place.apart and set(place.fronts) != set(place.backs):
+            alone = ", ".join(sorted(set(place.fronts) ^ set(place.backs)))
+            faults.add(
+                f"{where}link" if site["link"] else "link",
+                f"{link!r} runs inside the front, so that every front has to be a back, too, and every back a front; {alone} is in one of the "
+                f"groups fronts and backs alone; use: {', '.join(each for each in possible if each != EMBEDDED)}",
+            )
+            link = None
+        if link and fronts:
+            transport = _transport(faults, where, site, transport, [(front, back, link) for front in fronts], place)
     site.update(back=back, link=link, transport=transport)
 
 
-def _transport(faults: Faults, where: str, site: dict, chosen: str | None, stack: tuple[str, str, str]) -> str | None:
-    """The transport of a site whose front, back and link are known: the chosen one, or the best."""
-    possible = transports_of(*stack)
-    if not possible:
+def _transport(faults: Faults, where: str, site: dict, chosen: str | None, stacks: list[tuple[str, str, str]], place: Place) -> str | None:
+    """The transport of a site whose fronts, back and link are known: the chosen one, or the best."""
+    if stacks[0][2] == EMBEDDED:
         if site["transport"]:
-            faults.add(f"{where}transport", f"{stack[2]!r} runs inside front {stack[0]} and has no transport; leave the key out")
+            faults.add(f"{where}transport", f"{EMBEDDED!r} runs inside front {stacks[0][0]} and has no transport; leave the key out")
         return None
+    why = "the groups fronts and backs put them on different hosts" if place.apart else next(filter(None, (why_tcp(*stack) for stack in stacks)), None)
+    possible = ("tcp",) if why else TRANSPORTS
     if chosen and chosen not in possible:
-        faults.add(f"{where}transport" if site["transport"] else "transport", f"{chosen!r} is not possible: {why_tcp(*stack)}; use tcp")
+        faults.add(f"{where}transport" if site["transport"] else "transport", f"{chosen!r} is not possible: {why}; use tcp")
     return chosen or possible[0]
 
 
-def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_source: str = "sample") -> dict:
+def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_source: str = "sample", place: Place = Place()) -> dict:
     """Settle everything for one host.
 
     values: front, back, link, transport and sites, as the inventory has them; None or missing is the default.
     sources: for each site whose source is a path, its digest and whether it holds a requirements.txt.
     runtime: digest of the files that are installed beside every application.
+    place: the hosts that are fronts and backs, where it is not this one alone that is both.
     Raises PlanError with all faults.
     """
     faults = Faults()
     host = {key: values.get(key) or DEFAULTS.get(key) for key in ("front", "back", "link", "transport")}
-    front = _choice(faults, "front", host["front"], FRONTS)
+    servers = tuple(server or DEFAULTS["front"] for server in place.servers) if place.apart else (host["front"],)
+    fronts = tuple(filter(None, [_choice(faults, "front", server, FRONTS) for server in servers]))
+    fronts = fronts if len(fronts) == len(servers) else ()
+    front = host["front"] if fronts and place.is_front else None
     # Also where every site has values of its own.
     _choice(faults, "back", host["back"], BACKS)
     _choice(faults, "transport", host["transport"] or TRANSPORTS[0], TRANSPORTS)
 
     given = values.get("sites")
     if given is None or given == []:
-        given = [sample_site(front or "", sample_source)]
+        given = [sample_site(", ".join(fronts), sample_source)]
     if not isinstance(given, list):
         faults.add("sites", f"expected a list of sites, got {type(given).__name__}; write each as an item, - name: ..., or with -e as JSON: '{{\"sites\": [...]}}'")
         given = []
@@ -224,11 +246,11 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
         if site is not None and site["state"] == "absent":
             absent.append({**site, "server_names": None})
         elif site is not None:
-            _stack(faults, f"sites[{site['label']}].", site, host, front)
+            _stack(faults, f"sites[{site['label']}].", site, host, fronts, place)
             _refuse_overrides(faults, site, front)
             sites.append(site)
     if not given:
-        _stack(faults, "", dict.fromkeys(("back", "link", "transport")), host, front)
+        _stack(faults, "", dict.fromkeys(("back", "link", "transport")), host, fronts, place)
     _refuse_clashes(faults, sites + absent)
     if faults:
         raise PlanError(faults.lines)
@@ -242,20 +264,26 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
         site["back_requirements"] = list(BACKS[site["back"]].requirements)
         site["needs_system_python"] = BACKS[site["back"]].needs_system_python
         site["script_name"] = "" if site["mount"] == "/" else site["mount"]
-        site["endpoint"] = _endpoint(site, taken)
+        site["endpoints"] = _endpoints(site, list(place.backs.values()) if place.apart else [LOOPBACK], taken)
+        own = [endpoint for endpoint in site["endpoints"] if not place.apart or endpoint["host"] == place.backs.get(place.host)]
+        site["endpoint"] = next(iter(own), None)
+        site["allowed"] = place.allowed if site["endpoint"] else []
         site["release"] = _release(site, source.get("digest", ""), runtime + "".join(site["back_requirements"]))
         site["account"] = name
         site["host"] = _host(site["server_names"], server_names)
-        site["unit"] = _unit(site, front)
+        site["unit"] = _unit(site, fronts[0])
         site["runtime"] = _runtime(site)
         # What runs inside the front is probed through it.
-        site["target"] = _target(site, site["link"], site["endpoint"], f"{site['unit']}.service") if site["endpoint"] else None
+        site["target"] = _own_target(site) if site["endpoint"] else None
         site["extra"] = site["extra"].get(front, "")
+        # The link to the current release is the back's; a front alone goes over to a new one by a reload.
+        release = f"{SITES_ROOT}/{name}/current" if place.is_back else site["release"]["path"]
+        site["serves_release"] = any(not static["path"].startswith("/") for static in site["static"])
         for static in site["static"]:
             static["url"] = site["script_name"] + static["url"]
             if not static["path"].startswith("/"):
-                static["path"] = f"{SITES_ROOT}/{name}/current/{static['path']}"
-    return {**_by_role(front, sites), "sites": sorted(site["name"] for site in sites + absent)}
+                static["path"] = f"{release}/{static['path']}"
+    return {**_by_role(front, sites, place), "sites": sorted(site["name"] for site in sites + absent)}
 
 
 def _refuse_overrides(faults: Faults, site: dict, front: str | None) -> None:
@@ -314,29 +342,33 @@ APP_KEYS = (
     "environment", "secrets",
 )  # fmt: skip
 BACK_KEYS = (
-    "name", "account", "unit", "back", "link", "endpoint", "release", "runtime", "target",
+    "name", "account", "unit", "back", "link", "endpoint", "allowed", "release", "runtime", "target",
     "processes", "threads", "request_timeout", "max_requests",
 )  # fmt: skip
 FRONT_KEYS = (
-    "name", "server_names", "mount", "script_name", "back", "link", "endpoint", "unit",
+    "name", "server_names", "mount", "script_name", "back", "link", "endpoints", "unit",
     "static", "request_timeout", "max_body_size", "extra",
 )  # fmt: skip
 
 
-def _by_role(front: str, sites: list[dict]) -> dict:
+def _by_role(front: str | None, sites: list[dict], place: Place) -> dict:
     def part(keys, chosen):
         return [{key: site[key] for key in keys} for site in chosen]
 
-    backs = [back for back in BACKS if any(site["back"] == back for site in sites)]
+    backs = [back for back in BACKS if any(site["back"] == back for site in sites)] if place.is_back else []
+    # A front alone serves static files out of releases, and runs nothing: it has no use for variables, let alone secrets.
+    served = [{**site, "environment": {}, "secrets": {}} for site in sites if site["serves_release"]] if front else []
+    through = {"transport": "tcp", "host": LOOPBACK, "port": FRONT_PORT}
     return {
         "front": front,
         "backs": backs,
-        "sets": ["app", *(f"back_{back}" for back in backs), f"front_{front}"],
-        "ports": [{"port": FRONT_PORT, "unit": FRONTS[front].unit}],
-        "app_sites": part(APP_KEYS, sites),
+        "sets": ["app", *(f"back_{back}" for back in backs), *([f"front_{front}"] if front else [])],
+        "ports": [{"port": FRONT_PORT, "unit": FRONTS[front].unit}] if front else [],
+        "app_sites": part(APP_KEYS, sites if place.is_back else served),
         **{f"back_{back}_sites": part(BACK_KEYS, [site for site in sites if site["back"] == back]) for back in backs},
-        f"front_{front}_sites": part(FRONT_KEYS, sites),
-        "targets": [_target(site, "http", {"transport": "tcp", "host": "127.0.0.1", "port": FRONT_PORT}, FRONTS[front].unit) for site in sites],
+        **({f"front_{front}_sites": part(FRONT_KEYS, sites)} if front else {}),
+        "upstreams": [target for site in sites for target in _upstreams(site, place)] if front else [],
+        "targets": [_target(site, "http", through, FRONTS[front].unit) for site in sites] if front else [],
     }
 
 
@@ -347,10 +379,30 @@ def _host(server_names: list[str], taken: set[str]) -> str:
     return next(host for host in possible if host == name or host not in taken)
 
 
-def _target(site: dict, link: str, endpoint: dict, unit: str) -> dict:
+def _target(site: dict, link: str, endpoint: dict, unit: str | None) -> dict:
     """What to probe of a site: its application below its mount, by one of its names."""
     where = {key: endpoint[key] for key in ("transport", "path", "host", "port") if key in endpoint}
     return {"name": site["name"], "link": link, "endpoint": where, "script_name": site["script_name"], "host": site["host"], "unit": unit}
+
+
+def _own_target(site: dict) -> dict:
+    """The back of this host, which must not answer to who is none of its fronts."""
+    target = _target(site, site["link"], site["endpoint"], f"{site['unit']}.service")
+    if site["allowed"]:
+        host = site["endpoint"]["host"]
+        target["stranger"] = "::1" if ":" in host else "127.0.0.2"
+        target["hint"] = f"check that link_address, {host}, is an address of this host"
+    return target
+
+
+def _upstreams(site: dict, place: Place) -> list[tuple[str, dict]]:
+    """Each back's host, and how to ask it from this front."""
+    found = []
+    for back, endpoint in zip(place.backs, site["endpoints"]) if place.apart else ():
+        own = place.fronts[place.host]
+        hint = f"check link_address of host {back} and of this host, {own}, and that the firewall of {back} lets this host connect to port {endpoint['port']}"
+        found.append((back, {**_target(site, site["link"], endpoint, None), "name": f"{site['name']} on {back}", "hint": hint}))
+    return found
 
 
 def vhosts(sites: list[dict]) -> list[dict]:

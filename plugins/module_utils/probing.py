@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from ansible_collections.pyweb.stack.plugins.module_utils.protocols import (
@@ -26,7 +26,10 @@ from ansible_collections.pyweb.stack.plugins.module_utils.protocols import (
     ResponseDecoder,
 )
 
+MISDIRECTED = 421  # how our own servers refuse a name that no site has, or who is none of a back's fronts
+HEALTHY = frozenset(range(200, 500)) - {MISDIRECTED}
 REMOTE_ADDR = "127.0.0.1"  # the client that the application is told
+STRANGERS_TIME = 1  # seconds within which a stranger would be answered by what is healthy; one whose packets are dropped waits for all of it
 PAUSE_GROWTH = 1.25  # each pause between two tries is so much longer than the one before it ...
 PAUSE_MAX_GROWTH = 10  # ... up to so many times the first
 
@@ -55,6 +58,8 @@ TARGET_SPEC = {
     "headers": {"type": "dict", "default": {}},
     "status": {"type": "list", "elements": "int"},
     "unit": {"type": "str"},
+    "hint": {"type": "str"},
+    "stranger": {"type": "str"},
 }
 
 
@@ -65,11 +70,12 @@ class Endpoint:
     path: str | None = None
     host: str = "127.0.0.1"
     port: int = 0
+    source: str | None = None  # the address of this host to connect from
     mark: int = 0  # of its packets (SO_MARK, socket(7)), for a firewall to tell them
 
     def connect(self, timeout: float) -> socket.socket:
         if self.path is None and not self.mark:
-            return socket.create_connection((self.host, self.port), timeout)
+            return socket.create_connection((self.host, self.port), timeout, (self.source, 0) if self.source else None)
         family = socket.AF_UNIX if self.path is not None else socket.AF_INET6 if ":" in self.host else socket.AF_INET
         connection = socket.socket(family)
         try:
@@ -100,8 +106,10 @@ class Target:
     host: str = "localhost"
     scheme: str = "http"
     headers: Mapping[str, str] = field(default_factory=dict)
-    status: Collection[int] = range(200, 500)
+    status: Collection[int] = HEALTHY
     unit: str | None = None
+    hint: str | None = None  # what to do where it is not healthy
+    stranger: str | None = None  # an address of this host from which it must not answer
 
     def request(self) -> Request:
         """The request as a front sends it; ProtocolError where the target's values allow none."""
@@ -140,6 +148,7 @@ class Outcome:
         if self.fault is None:
             return f"{where}: status {self.response.status}"
         hint = f"; look at: journalctl -u {self.target.unit} -n 50" if self.target.unit else ""
+        hint += f"; {self.target.hint}" if self.target.hint else ""
         return f"{where}: {self.fault}{hint}"
 
 
@@ -156,6 +165,18 @@ def target_of(given: dict) -> Target:
 
 
 def ask(target: Target, timeout: float = 5, body_limit: int | None = 65536) -> Outcome:
+    """Ask once, and what is healthy also as a stranger, if it has to refuse one."""
+    outcome = _ask(target, timeout, body_limit)
+    if outcome.fault is not None or target.stranger is None:
+        return outcome
+    refused = _ask(replace(target, endpoint=replace(target.endpoint, source=target.stranger)), STRANGERS_TIME, body_limit).response
+    if refused is None or refused.status == MISDIRECTED:
+        return outcome
+    fault = f"it answers {target.stranger}, too, which is none of its fronts: IPAddressDeny= of systemd has no effect on this host (it needs BPF)"
+    return replace(outcome, fault=fault, target=replace(target, hint=None))
+
+
+def _ask(target: Target, timeout: float, body_limit: int | None) -> Outcome:
     """Ask once. ProtocolError only for a target that cannot be asked; all that goes wrong after that is a fault."""
     data = _encode(target)
     decoder = DECODERS[target.link](body_limit=body_limit)

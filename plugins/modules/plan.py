@@ -12,6 +12,8 @@ short_description: Settle what each site is served by, or name every fault of th
 description:
   - Turns front, back, link, transport and sites of an inventory into finished sites - defaults, endpoints, releases and units - and hands each role its part.
   - Runs on the controller alone and asks the host nothing, so that wrong input is refused before any host is changed.
+  - Where the inventory groups C(fronts) and C(backs) have hosts, it hands each host the part that it has in them, and a front the endpoints of
+    all backs. It knows the hosts' addresses by their variables C(link_address) and C(ansible_host), or by their facts of the default route.
   - All faults of all sites are reported together, each with the site, the variable, what was given and what is possible.
 options:
   front:
@@ -26,10 +28,9 @@ options:
     description: Protocol from front to back of sites that name none of their own. The default is the best for the pair.
     type: str
   transport:
-    description: What the links of sites that name none of their own run over.
+    description: What the links of sites that name none of their own run over. The default is unix where it is possible, and tcp between hosts.
     type: str
     choices: [unix, tcp]
-    default: unix
   sites:
     description: The sites; the README lists their keys. Without any there is one sample site, the catch-all, whose page shows the stack that serves it.
     type: list
@@ -68,8 +69,8 @@ EXAMPLES = """
 RETURN = """
 plan:
   description:
-    - C(front) and C(backs), whose roles have to run; for each role its sites, named as its variable, such as C(front_nginx_sites);
-      and C(targets) for M(pyweb.stack.probe), each site as clients reach it.
+    - C(front), which is none on a back alone, and C(backs), whose roles have to run; for each role its sites, named as its variable, such as C(front_nginx_sites);
+      and for M(pyweb.stack.probe) C(targets), each site as clients reach it, and C(upstreams), each site on each back of this run as a front reaches it.
   type: dict
   returned: success
 faults:

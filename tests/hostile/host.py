@@ -76,7 +76,7 @@ async def serve(planned):
         return answer
 
     for site in planned[f"front_{planned['front']}_sites"]:
-        where = site["endpoint"]
+        where = next(iter(site["endpoints"]), None)
         if not where or site["name"].startswith("own-"):
             continue
         if where["transport"] == "unix":

@@ -25,6 +25,7 @@ class Site:
     host: str
     address: str
     front: str
+    knows_front: bool = True  # over http an application knows it only by its own environment
     name: str = "sample"
     back: str = DEFAULTS["back"]
     link: str = ""
@@ -56,6 +57,7 @@ def all_sites() -> list[Site]:
             keys.setdefault("link", links_between(front, keys.get("back", DEFAULTS["back"]))[0])
             stack = front, keys.get("back", DEFAULTS["back"]), keys["link"]
             keys.setdefault("transport", next(iter(transports_of(*stack)), None))
+            keys["knows_front"] = not site or keys["link"] != "http" or "PYWEB_FRONT" in site.get("environment", {})
             found.append(Site(host=host, address=told["address"], front=front, **keys))
     return found
 

@@ -45,5 +45,5 @@ def files(planned: dict, **variables) -> dict[str, str]:
             for file in _expand(item, ("path", "target", "owner", "group")):
                 template = ROLES / role / "templates" / file.get("template", "")
                 path = template if template.exists() else SHARED / file["template"]
-                written[file["path"]] = file["target"] if "target" in file else render(templar, path, known, file["site"] if "each" in item else None)
+                written[file["path"]] = file["target"] if "target" in file else render(templar, path, known, file.get("values"))
     return written

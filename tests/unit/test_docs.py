@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.pyweb.stack.plugins.module_utils.place import place
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import combinations, links_between, plan, transports_of
 from ansible_collections.pyweb.stack.plugins.module_utils.site import SITE_KEYS, STATIC_KEYS
 
@@ -53,6 +54,16 @@ def test_example_inventory_in_the_readme_is_planned():
     inventory = yaml.safe_load(re.search(r"```yaml\n(all:.*?)```", README, re.S)[1])
     planned = plan(inventory["all"]["vars"])
     assert planned["backs"] == ["uwsgi", "flup"]
+
+
+def test_example_of_several_hosts_in_the_readme_is_planned():
+    _first, inventory = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(all:.*?)```", README, re.S))
+    groups = {name: group["hosts"] for name, group in inventory["all"]["children"].items()}
+    known = {host: {**inventory["all"]["vars"], **told} for hosts in groups.values() for host, told in hosts.items()}
+    for host in known:
+        where, faults = place(host, {name: list(hosts) for name, hosts in groups.items()}, known)
+        assert faults == []
+        assert plan(inventory["all"]["vars"], place=where)["sets"] == ["app", "front_nginx" if host in groups["fronts"] else "back_uwsgi"]
 
 
 def test_links_in_the_readme_lead_somewhere():

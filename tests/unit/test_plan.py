@@ -303,6 +303,7 @@ def test_every_combination_is_planned(front, back, link, transport):
         "ports",
         f"back_{back}_sites",
         f"front_{front}_sites",
+        "upstreams",
         "targets",
         "sets",
         "sites",
@@ -317,7 +318,7 @@ def test_every_combination_is_planned(front, back, link, transport):
     assert (tuple(application), tuple(behind), tuple(before)) == (APP_KEYS, BACK_KEYS, FRONT_KEYS)
     shared = {"embedded": "apache2", "http": "pyweb-mod_wsgi"}[link] if back == "mod_wsgi" else None
     assert behind["unit"] == before["unit"] == (shared or f"pyweb-shop-{back}-{link}-{transport}")
-    assert behind["endpoint"] == before["endpoint"]
+    assert before["endpoints"] == ([behind["endpoint"]] if transport else [])
     assert behind["release"] == application["release"]
     assert behind["runtime"] == {
         **({"PYWEB_ENDPOINT": behind["endpoint"]["address"], "PYWEB_TRANSPORT": transport} if transport else {}),
@@ -352,7 +353,7 @@ def test_every_combination_is_planned(front, back, link, transport):
 def test_defaults_of_the_host_and_of_the_pair(host, site, expected):
     planned = plan({**host, "sites": [a_site(**site)]})
     (settled,) = planned[f"front_{planned['front']}_sites"]
-    transport = settled["endpoint"] and settled["endpoint"]["transport"]
+    transport = next((endpoint["transport"] for endpoint in settled["endpoints"]), None)
     assert (planned["front"], settled["back"], settled["link"], transport) == expected
 
 
@@ -408,21 +409,21 @@ def test_input_is_left_as_it_was():
 
 def ports(names, **values):
     planned = plan({"transport": "tcp", "sites": [a_site(name, **values) for name in names]})
-    return {site["name"]: site["endpoint"]["port"] for site in planned["front_nginx_sites"]}
+    return {site["name"]: site["endpoints"][0]["port"] for site in planned["front_nginx_sites"]}
 
 
 def test_unix_endpoint():
     path = "/run/pyweb/shop/uwsgi-uwsgi.sock"
-    assert one({"sites": [a_site()]})["endpoint"] == {"transport": "unix", "path": path, "address": path}
+    assert one({"sites": [a_site()]})["endpoints"] == [{"transport": "unix", "path": path, "address": path}]
 
 
 def test_longest_socket_path_fits():
     site = one({"back": "flup", "link": "fastcgi", "sites": [a_site("s" * 31)]})
-    assert len(site["endpoint"]["path"]) < 108  # unix(7)
+    assert len(site["endpoints"][0]["path"]) < 108  # unix(7)
 
 
 def test_tcp_endpoint():
-    endpoint = one({"transport": "tcp", "sites": [a_site()]})["endpoint"]
+    (endpoint,) = one({"transport": "tcp", "sites": [a_site()]})["endpoints"]
     assert endpoint == {
         "transport": "tcp",
         "host": "127.0.0.1",

@@ -13,10 +13,13 @@ from ansible_collections.pyweb.stack.plugins.action.plan import ActionModule
 SHOP = {"name": "shop", "application": "shop:application", "secrets": {"KEY": "hunter2"}}
 
 
+VARIABLES = {"groups": {"all": ["h"]}, "hostvars": {}, "inventory_hostname": "h", "ansible_play_hosts_all": ["h"]}
+
+
 def answer(**site):
     task = Mock(args={"sites": [{**SHOP, **site}]}, async_val=0)
     templar = Mock(template=lambda value: value)
-    return ActionModule(task, Mock(), Mock(), Mock(), templar, Mock()).run(task_vars={})
+    return ActionModule(task, Mock(), Mock(), Mock(), templar, Mock()).run(task_vars=VARIABLES)
 
 
 def test_a_plan_is_not_shown():

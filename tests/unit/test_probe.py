@@ -181,6 +181,41 @@ def test_wrong_answers(listening, started, link, answer, fault):
     assert outcome.response is None or outcome.response.status in (404, 503)
 
 
+@pytest.mark.parametrize(
+    "to_strangers, fault",
+    [
+        (b"HTTP/1.1 421 Misdirected Request\r\nContent-Length: 0\r\n\r\n", None),
+        (b"", None),
+        (
+            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+            "it answers 127.0.0.2, too, which is none of its fronts: IPAddressDeny= of systemd has no effect on this host (it needs BPF)",
+        ),
+    ],
+)
+def test_a_stranger_has_to_be_refused(tmp_path, started, to_strangers, fault):
+    server, endpoint = listener(tmp_path, "tcp")
+    seen = []
+
+    def run():
+        for _connection in range(2):
+            connection, (address, _port) = server.accept()
+            seen.append(address)
+            connection.recv(65536)
+            connection.sendall(to_strangers if address == "127.0.0.2" else b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            connection.close()
+
+    started(run, server.close)
+    assert ask(Target("shop", "http", endpoint, hint="turn it off and on", stranger="127.0.0.2")).fault == fault
+    assert seen == ["127.0.0.1", "127.0.0.2"]
+
+
+def test_the_wrong_server_is_not_healthy(tmp_path, started):
+    server, endpoint = listener(tmp_path, "tcp")
+    started(*answering(server, b"HTTP/1.1 421 Misdirected Request\r\nContent-Length: 0\r\n\r\n"))
+    outcome = ask(Target("shop", "http", endpoint, hint="check the address"))
+    assert str(outcome) == f"shop (http, {endpoint}): status 421 Misdirected Request; check the address"
+
+
 def test_nothing_listens(tmp_path):
     assert ask(Target("shop", "http", Endpoint(path=str(tmp_path / "none")))).fault == "no such socket"
     for transport in ("unix", "tcp"):

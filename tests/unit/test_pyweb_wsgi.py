@@ -132,6 +132,17 @@ def test_client_and_host_over_http(wsgi, given_, expected):
     assert environ == expected
 
 
+@pytest.mark.parametrize("allowed, address, status", [
+    ("", "192.0.2.9", "200 OK"), ("192.0.2.1,192.0.2.9", "192.0.2.9", "200 OK"), ("2001:db8::1", "2001:db8::1", "200 OK"),
+    ("192.0.2.1", "192.0.2.9", "421 Misdirected Request"), ("192.0.2.1", "192.0.2.1,", "421 Misdirected Request"),
+    ("192.0.2.1", "", "421 Misdirected Request"),
+])
+def test_only_fronts_are_answered_over_http(allowed, address, status):
+    application = load(link="http", allowed=allowed).application
+    environ = request(REMOTE_ADDR=address, HTTP_X_FORWARDED_FOR="192.0.2.1")
+    assert serve(application, environ).startswith(f"Status: {status}\r\n".encode())
+
+
 @pytest.mark.parametrize("header, value", [
     ("FOR", ""), ("FOR", "192.0.2.1, 192.0.2.2"), ("FOR", "192.0.2.1,192.0.2.2"), ("FOR", "a b"), ("FOR", "a\tb"),
     ("PROTO", ""), ("PROTO", "https, http"), ("PROTO", "ftp"),

@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.filter.core import FilterModule as CoreFilters
 from ansible_collections.pyweb.stack.plugins.module_utils import plan as planning
 from ansible_collections.pyweb.stack.plugins.module_utils.environment_file import environment_file
+from ansible_collections.pyweb.stack.plugins.module_utils.place import Place
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
     APP_KEYS,
     BACK_KEYS,
@@ -79,6 +80,15 @@ def plans():
             yield plan({"front": front, "back": back, "link": link, "transport": transport, "sites": sites})
 
 
+def plans_of_several_hosts():
+    """A front alone, a back alone, and a host that is both."""
+    for front, back, link in combinations():
+        if link != planning.EMBEDDED:
+            for host in ("front", "back", "both"):
+                where = Place(host, {"front": "10.0.0.1", "both": "10.0.0.3"}, {"back": "10.0.0.2", "both": "10.0.0.3"}, (front,))
+                yield plan({"front": front, "back": back, "link": link, "sites": [full_site()]}, place=where)
+
+
 def test_roles_are_the_app_and_one_for_each_server_of_the_plan():
     assert set(NAMES) == {"app", *(f"back_{back}" for back in BACKS), *(f"front_{front}" for front in FRONTS)}
 
@@ -125,13 +135,13 @@ def test_choices_are_those_of_the_plan(role):
     if kind == "front":
         assert options["back"]["choices"] == list(BACKS)
         assert options["link"]["choices"] == list(FRONTS[server].links)
-    if "endpoint" in options:
-        assert options["endpoint"]["options"]["transport"]["choices"] == list(planning.TRANSPORTS)
+    for name in {"endpoint", "endpoints"} & set(options):
+        assert options[name]["options"]["transport"]["choices"] == list(planning.TRANSPORTS)
 
 
 def test_specs_accept_what_the_plan_hands_over():
-    for planned in plans():
-        for role in ("app", *(f"back_{back}" for back in planned["backs"]), f"front_{planned['front']}"):
+    for planned in (*plans(), *plans_of_several_hosts()):
+        for role in planned["sets"]:
             values = {f"{role}_sites": planned[f"{role}_sites"]}
             assert values[f"{role}_sites"]
             result = ArgumentSpecValidator(options_of(role)).validate(values)
@@ -203,3 +213,36 @@ def test_what_is_required_is_enough_for_every_template(role):
             # Some files are for sites over one link alone, and their list says so.
             for site in [site for site in sites if "http" not in for_each or site["link"] == "http"] if for_each else [None]:
                 assert environment.get_template(template).render({**defaults, f"{role}_sites": sites, "site": site})
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_front_is_given_every_back(front):
+    role = f"front_{front}"
+    defaults = {name: option["default"] for name, option in options_of(role).items()}
+    environment = renderer(role)
+    for planned in plans_of_several_hosts():
+        for site in planned.get(f"{role}_sites", []):
+            files = [environment.get_template(f"{name}.conf.j2") for name in ("site", "vhosts")]
+            text = "".join(file.render({**defaults, f"{role}_sites": [site], "site": site}) for file in files)
+            hosts = [endpoint["host"] for endpoint in site["endpoints"]]
+            assert hosts == ["10.0.0.2", "10.0.0.3"]
+            assert all(text.count(host) == 1 and text.count(str(site["endpoints"][0]["port"])) == 2 for host in hosts), text
+
+
+@pytest.mark.parametrize(
+    ("back", "template", "expected"),
+    [
+        ("uwsgi", "fronts.conf.j2", "IPAddressDeny=any\nIPAddressAllow={}\n"),
+        ("flup", "fronts.conf.j2", "IPAddressDeny=any\nIPAddressAllow={}\n"),
+        ("flup", "flup.service.j2", "\nEnvironment=PYWEB_ALLOWED={}\n"),
+        ("uwsgi", "back.socket.j2", "\nFreeBind=yes\n"),
+        ("mod_wsgi", "vhost.conf.j2", """<If "! ({})">"""),
+    ],
+)
+def test_a_back_is_given_its_fronts(back, template, expected):
+    separator, form = {"mod_wsgi": (" || ", "-R '{}'"), "flup": ("," if "service" in template else " ", "{}")}.get(back, (" ", "{}"))
+    sites = [site for planned in plans_of_several_hosts() for site in planned.get(f"back_{back}_sites", [])]
+    assert sites
+    for site in sites:
+        words = separator.join(form.format(address) for address in site["allowed"])
+        assert expected.format(words) in renderer(f"back_{back}").get_template(template).render(site=site) + "\n"

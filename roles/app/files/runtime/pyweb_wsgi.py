@@ -56,6 +56,14 @@ SETTINGS = ("ap_trust_cgilike_cl", "proxy-sendcl")
 class BadRequest(Exception):
     """A request that no front of ours has sent on as it is; the text says why."""
 
+    status = "400 Bad Request"
+
+
+class Stranger(BadRequest):
+    """A request from an address that is none of a front. No application answers so, and a probe can tell."""
+
+    status = "421 Misdirected Request"
+
 
 def load(name: str) -> Callable:
     """The object that "package.module:attribute.attribute" names."""
@@ -66,11 +74,18 @@ def load(name: str) -> Callable:
     return found
 
 
-def repairs(link: str, mount: str) -> tuple[Callable[[dict], None], ...]:
-    """The functions that mend the environ of a link, in their order."""
+def repairs(link: str, mount: str, allowed: frozenset[str] = frozenset()) -> tuple[Callable[[dict], None], ...]:
+    """The functions that mend the environ of a link, in their order. allowed: who may ask over http, if not everybody may."""
     if link == "http":
-        return believe_forwarded, believe_path, resolve_dots, functools.partial(split_mount, mount), drop_untrusted
+        guard = (functools.partial(refuse_strangers, allowed),) if allowed else ()
+        return *guard, believe_forwarded, believe_path, resolve_dots, functools.partial(split_mount, mount), drop_untrusted
     return believe_variables, believe_path, functools.partial(split_mount, mount), drop_untrusted
+
+
+def refuse_strangers(allowed: frozenset[str], environ: dict) -> None:
+    """Believe the fronts alone. Over http REMOTE_ADDR is still who has connected; over other links it is what that one says."""
+    if environ.get("REMOTE_ADDR") not in allowed:
+        raise Stranger(f"{environ.get('REMOTE_ADDR')} is no front of this site")
 
 
 def believe_forwarded(environ: dict) -> None:
@@ -165,8 +180,8 @@ def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], back: 
             for mend in repair:
                 mend(environ)
         except BadRequest as error:
-            log(environ, f"Bad request: {error}\n")
-            return back.hear_out(environ, [response.plain("400 Bad Request")])
+            log(environ, f"{error.status}: {error}\n")
+            return back.hear_out(environ, [response.plain(error.status)])
         try:
             return back.hear_out(environ, response.of(application(environ, response.start)))
         except (Exception, SystemExit) as error:
@@ -399,6 +414,10 @@ def log(environ: dict, text: str) -> None:
 application = wrap(
     load(os.environ["PYWEB_APPLICATION"]),
     # PEP 3333: an environ's texts hold one byte a character
-    repairs(os.environ["PYWEB_LINK"], os.fsencode(os.environ.get("PYWEB_SCRIPT_NAME", "")).decode("latin-1")),
+    repairs(
+        os.environ["PYWEB_LINK"],
+        os.fsencode(os.environ.get("PYWEB_SCRIPT_NAME", "")).decode("latin-1"),
+        frozenset(filter(None, os.environ.get("PYWEB_ALLOWED", "").split(","))),
+    ),
     Back(*(os.environ.get(f"PYWEB_{name}", "") for name in ("BACK", "LINK", "TRANSPORT"))),
 )

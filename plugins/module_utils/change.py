@@ -75,6 +75,11 @@ class Change:
         self.before: dict[str, Optional[Entry]] = {}
         self._made: list[str] = []
 
+    @property
+    def paths(self) -> list[str]:
+        """The paths that the set has after the change."""
+        return list(self._claimed)
+
     def give_up(self, paths: list[str]) -> None:
         """Want back what stood at some paths of the set before it took them over."""
         self._going = paths

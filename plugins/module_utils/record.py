@@ -36,9 +36,10 @@ class Record:
     def __init__(self, name: str) -> None:
         self.name = name
         self._path = RECORDS / f"{name}.json"
-        self._saved = json.loads(self._path.read_text()) if self._path.exists() else {}
-        self.items = {kind: {key: dict(item) for key, item in self._saved.get(kind, {}).items()} for kind in KINDS}
-        self.effects = dict(self._saved.get("effects", {}))
+        self._saved = self._path.read_text() if self._path.exists() else "{}"
+        data = json.loads(self._saved)
+        self.items = {kind: data.get(kind, {}) for kind in KINDS}
+        self.effects = data.get("effects", {})
 
     def unwanted(self, kind: str, wanted) -> list[str]:
         """What the set has of a kind and no longer wants."""
@@ -63,11 +64,12 @@ class Record:
     def save(self) -> None:
         """Write the record, if it changed; a record of nothing is removed."""
         data = {**{kind: items for kind, items in self.items.items() if items}, "effects": self.effects}
+        text = as_text(data)
         if not any(self.items.values()):
             self._path.unlink(missing_ok=True)
-        elif data != self._saved:
+        elif text != self._saved:
             write_json(self._path, data)
-        self._saved = data
+        self._saved = text
 
 
 class Packages:
@@ -95,11 +97,16 @@ class Packages:
             self._path.unlink(missing_ok=True)
 
 
+def as_text(data: dict) -> str:
+    """As it stands in a file of the records."""
+    return json.dumps(data, sort_keys=True)
+
+
 def write_json(path: Path, data: dict) -> None:
     """Replace a file of the records, for root alone."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
-    write(str(path), Entry(content=json.dumps(data, sort_keys=True).encode(), mode=0o600))
+    write(str(path), Entry(content=as_text(data).encode(), mode=0o600))
 
 
 def records() -> list[Record]:

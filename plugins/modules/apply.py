@@ -528,10 +528,10 @@ class TakingUp:
         return {key: digest(paths) for key, paths in self._paths().items()}
 
     def _paths(self) -> dict[str, list[str]]:
-        paths = {" ".join(command["argv"]): below(self._change.wanted, command["paths"]) for command in self._parameters["commands"]}
+        paths = {" ".join(command["argv"]): below(self._change.paths, command["paths"]) for command in self._parameters["commands"]}
         for unit in self._units:
-            paths[f"{unit.name} reload"] = below(self._change.wanted, unit.reload_on)
-            paths[f"{unit.name} restart"] = below(self._change.wanted, unit.restart_on)
+            paths[f"{unit.name} reload"] = below(self._change.paths, unit.reload_on)
+            paths[f"{unit.name} restart"] = below(self._change.paths, unit.restart_on)
         return paths
 
     def decide(self, expecting=()) -> Work:

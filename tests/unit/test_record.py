@@ -44,6 +44,14 @@ def test_data_that_is_kept_has_left_already():
     assert "parked" not in record.items["directories"]["/var/lib/pyweb/a"]
 
 
+def test_what_is_dropped_after_a_save_is_gone_after_the_next():
+    record = a_record("app", units={"a.service": A, "b.service": B})
+    record.save()
+    record.drop("units", "a.service")
+    record.save()
+    assert list(Record("app").items["units"]) == ["b.service"]
+
+
 def test_a_record_of_nothing_is_removed():
     record = a_record("app", units={"a.service": A})
     record.drop("units", "a.service")

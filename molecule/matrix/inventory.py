@@ -21,6 +21,7 @@ sys.path.insert(0, str(COLLECTION / ".ansible" / "collections"))
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, combinations, transports_of  # noqa: E402 (the path comes first)
 
 RELEASES = (12, 13)
+MAX_BODY_SIZE = 4 * 1024 * 1024
 
 
 def sites_of(front: str, back: str, link: str, transport: str | None) -> list[dict]:
@@ -52,8 +53,9 @@ def sites_of(front: str, back: str, link: str, transport: str | None) -> list[di
         "threads": 4,
         "max_body_size": 64 * 1024 * 1024,
     }
-    # Short enough for a test to wait until it is over.
-    prefixed = {**conformance, "name": f"cp-{name}", "mount": "/app", "request_timeout": 5}
+    # Short and small enough for a test to go beyond them.
+    limits = {"request_timeout": 5, "max_body_size": MAX_BODY_SIZE, "environment": {"CONFORMANCE_MAX_BODY_SIZE": str(MAX_BODY_SIZE)}}
+    prefixed = {**conformance, **limits, "name": f"cp-{name}", "mount": "/app"}
     asked = [{**real, **stack}, {**sample, **stack}]
     # They double the matrix, so they are there on demand: make matrix PYWEB_CONFORMANCE=1
     return asked + ([{**conformance, "name": f"c-{name}"}, prefixed] if os.environ.get("PYWEB_CONFORMANCE") else [])

@@ -889,6 +889,7 @@ def failures(target: Target) -> Iterator[Check]:
 @group
 def slow(target: Target) -> Iterator[Check]:
     """A back that dies, or does not answer within request_timeout, which may end its process: nothing else is asked meanwhile."""
+    request_timeout = target.request_timeout  # known before nothing answers
 
     def killed(t):
         answer = t.ask(t.action("die"))
@@ -896,7 +897,7 @@ def slow(target: Target) -> Iterator[Check]:
 
     # Whoever else is asking it gets an error, too.
     yield Check("process killed, and started again", killed, (["502 whole", True],))
-    if target.request_timeout > 10:
+    if request_timeout > 10:
         return
 
     def timed(t):

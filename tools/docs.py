@@ -58,7 +58,7 @@ def combination(front: str, back: str, link: str) -> str:
 
 def combinations_table() -> str:
     links = sorted(dict.fromkeys(link for back in BACKS.values() for link in back.links), key=lambda link: link == EMBEDDED)
-    rows = [[front, back, *(combination(front, back, link) for link in links)] for front in FRONTS for back in BACKS]
+    rows = [[f"[{front}](docs/deviations.md#{front})", back, *(combination(front, back, link) for link in links)] for front in FRONTS for back in BACKS]
     return table(["Front", "Back", *(f"`{link}`" for link in links)], rows)
 
 

@@ -4,14 +4,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The inventory of the matrix, from the plan's own table: a host for each front and release of Debian; on each, every back, link and
-transport runs a real application at the root of a server name, and the sample site under a prefix of the same name; and
-the conformance application at the root and under a prefix of another.
+transport runs a real application at the root of a server name, the conformance application under a prefix of the same name, and
+again at the root of another. The sample site is on each host once, with the links that are chosen for it.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -21,42 +20,44 @@ sys.path.insert(0, str(COLLECTION / ".ansible" / "collections"))
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, combinations, transports_of  # noqa: E402 (the path comes first)
 
 RELEASES = (12, 13)
+MAX_BODY_SIZE = 4 * 1024 * 1024
 
 
-def sites_of(front: str, back: str, link: str, transport: str | None) -> list[dict]:
+def sites_of(back: str, link: str, transport: str | None) -> list[dict]:
     """The sites of one combination."""
     # A site's name has no underscore, and at most 31 characters.
     name = "-".join(filter(None, (back.replace("_", "-"), link, transport)))
-    stack = {"back": back, "link": link, "server_names": [f"{name}.test"], "processes": 1, "threads": 2}
-    if transport:
-        stack["transport"] = transport
+    stack = {"back": back, "link": link, "processes": 1, **({"transport": transport} if transport else {})}
     real = {
         "name": name,
+        "server_names": [f"{name}.test"],
+        "threads": 2,
         "application": "httpbin:app",
         "source": {"package": "httpbin==0.10.2"},
         "static": [{"url": "/flasgger_static/", "path": "site-packages/flasgger/ui3/static/", "max_age": 60}],
     }
-    sample = {
-        "name": f"s-{name}",
+    conformance = {
+        "threads": 4,
+        "application": "conformance:application",
+        "source": {"path": str(COLLECTION / "tests" / "conformance" / "app")},
+    }
+    large = {"name": f"c-{name}", "server_names": [f"c-{name}.test"], "max_body_size": 64 * 1024 * 1024}
+    # Short and small enough for a test to go beyond them.
+    limits = {"request_timeout": 5, "max_body_size": MAX_BODY_SIZE, "environment": {"CONFORMANCE_MAX_BODY_SIZE": str(MAX_BODY_SIZE)}}
+    prefixed = {"name": f"cp-{name}", "server_names": [f"{name}.test"], "mount": "/app", **limits}
+    return [{**stack, **real}, {**stack, **conformance, **large}, {**stack, **conformance, **prefixed}]
+
+
+def sample(front: str) -> dict:
+    return {
+        "name": "sample",
+        "server_names": ["sample.test"],
         "mount": "/sample",
         "application": "sample:application",
         "source": {"path": str(COLLECTION / "roles" / "app" / "files" / "sample")},
         "environment": {"PYWEB_FRONT": front},
         "static": [{"url": "/static/", "path": "static/"}],
     }
-    conformance = {
-        **stack,
-        "application": "conformance:application",
-        "source": {"path": str(COLLECTION / "tests" / "conformance" / "app")},
-        "server_names": [f"c-{name}.test"],
-        "threads": 4,
-        "max_body_size": 64 * 1024 * 1024,
-    }
-    # Short enough for a test to wait until it is over.
-    prefixed = {**conformance, "name": f"cp-{name}", "mount": "/app", "request_timeout": 5}
-    asked = [{**real, **stack}, {**sample, **stack}]
-    # They double the matrix, so they are there on demand: make matrix PYWEB_CONFORMANCE=1
-    return asked + ([{**conformance, "name": f"c-{name}"}, prefixed] if os.environ.get("PYWEB_CONFORMANCE") else [])
 
 
 def inventory() -> dict:
@@ -64,12 +65,13 @@ def inventory() -> dict:
     hosts = {
         f"{front}-{release}": {
             "front": front,
-            "sites": [
+            "sites": [sample(front)]
+            + [
                 site
                 for chosen, back, link in combinations()
                 if chosen == front
                 for transport in transports_of(front, back, link) or (None,)
-                for site in sites_of(front, back, link, transport)
+                for site in sites_of(back, link, transport)
             ],
         }
         for front in FRONTS

@@ -239,6 +239,11 @@ class Target:
         return self.about["debian"]
 
     @property
+    def max_body_size(self) -> int:
+        """The site's, where it is told to the application because the site takes no large body; else 0."""
+        return int(self.about["CONFORMANCE_MAX_BODY_SIZE"] or 0)
+
+    @property
     def request_timeout(self) -> float:
         return float(self.about["PYWEB_REQUEST_TIMEOUT"] or 60)
 
@@ -287,7 +292,7 @@ def judge(name: str, seen, expected: tuple, target: Target, rows: list[dict]) ->
 
 
 def run(target: Target, chosen: str, rows: list[dict]) -> list[Result]:
-    """One group, several of its checks at once."""
+    """One group, several of its checks at once where they do not end what the others ask."""
 
     def one(check: Check) -> Result:
         try:
@@ -296,7 +301,7 @@ def run(target: Target, chosen: str, rows: list[dict]) -> list[Result]:
             seen = f"{type(error).__name__}: {error}"
         return judge(f"{chosen}: {check.name}", seen, check.expected, target, rows)
 
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(1 if chosen == "slow" else 4) as pool:
         return list(pool.map(one, GROUPS[chosen](target)))
 
 
@@ -362,6 +367,7 @@ def environ(target: Target) -> Iterator[Check]:
     }.items():
         yield Check(key, lambda t, key=key: t.environ("/", fields).get(key, "absent"), expected)
     cookies = (("Cookie", "a=1"), ("Cookie", "b=2"))
+    yield Check("Cookie with commas", lambda t: t.environ("/", (("Cookie", 'a=1,2; b="c, d"; e=f, g'),)).get("HTTP_COOKIE"), ('a=1,2; b="c, d"; e=f, g',))
     yield Check("two Cookie fields", lambda t: t.environ("/", cookies).get("HTTP_COOKIE"), ("a=1; b=2",))
     yield Check("SERVER_PROTOCOL of HTTP/1.0", lambda t: t.environ("/", (), "1.0").get("SERVER_PROTOCOL"), ("HTTP/1.0",))
     yield Check("Host with a port", lambda t: t.environ("/", (("Host", f"{t.name}:8000"),)).get("HTTP_HOST"), (f"{target.name}:8000",))
@@ -706,7 +712,10 @@ def bodies(target: Target) -> Iterator[Check]:
         with Wire(t) as wire:
             wire.send(t.head("POST", "/", [("Transfer-Encoding", "chunked"), ("Connection", "close")]))
             wire.send(chunks(small, 5))
-            told = json.loads(wire.response().body)
+            answer = wire.response()
+        if answer.status != 200:
+            return f"status {answer.status}"
+        told = json.loads(answer.body)
         return [told.get("HTTP_TRANSFER_ENCODING") or "absent", told.get("CONTENT_LENGTH") or ("to the end" if told.get("wsgi.input_terminated") else "absent")]
 
     yield Check("chunked, as the application sees it", hidden, (["absent", str(len(small))], ["absent", "to the end"]))
@@ -736,8 +745,23 @@ def bodies(target: Target) -> Iterator[Check]:
 
     for size in (1000, 100_000, 3_000_000):
         yield Check(f"early answer to {size}", lambda t, size=size: early(t, size), ([413, "not wanted"],))
-    yield Check("up 50 MiB", large_up, ("same",))
-    yield Check("down 50 MiB", large_down, ("same",))
+    if not target.max_body_size:
+        yield Check("up 50 MiB", large_up, ("same",))
+        yield Check("down 50 MiB", large_down, ("same",))
+    else:
+
+        def too_large(t, coding):
+            body = bytes(t.max_body_size + 2048)
+            framing = ("Transfer-Encoding", "chunked") if coding else ("Content-Length", len(body))
+            token = secrets.token_hex(8)
+            with Wire(t) as wire:
+                wire.send(t.head("POST", t.action("upload", token=token), [framing, ("Connection", "close")]))
+                wire.send(chunks(body, 65536) if coding else body)
+                answer = wire.response()
+            return "let through" if t.seen(f"upload {len(body)} {token}") else answer.status
+
+        yield Check("too large", lambda t: too_large(t, False), (413,))
+        yield Check("too large, chunked", lambda t: too_large(t, True), (413,))
 
     def cut_upload(t):
         token = secrets.token_hex(8)
@@ -864,8 +888,16 @@ def failures(target: Target) -> Iterator[Check]:
 
 @group
 def slow(target: Target) -> Iterator[Check]:
-    """A back that does not answer within request_timeout. It may end the process, so nothing else is asked meanwhile."""
-    if target.request_timeout > 10:
+    """A back that dies, or does not answer within request_timeout, which may end its process: nothing else is asked meanwhile."""
+    request_timeout = target.request_timeout  # known before nothing answers
+
+    def killed(t):
+        answer = t.ask(t.action("die"))
+        return [outcome(answer), wait_until(lambda: t.ask("/").status == 200, 15)]
+
+    # Whoever else is asking it gets an error, too.
+    yield Check("process killed, and started again", killed, (["502 whole", True],))
+    if request_timeout > 10:
         return
 
     def timed(t):
@@ -874,7 +906,6 @@ def slow(target: Target) -> Iterator[Check]:
         return f"{answer.status} {'in time' if time.monotonic() - begun < t.request_timeout + 8 else 'too late'}"
 
     yield Check("no answer in time", timed, ("504 in time",))
-    # Asked in the same thread pool, so it waits for the first by itself.
 
 
 # Connections

@@ -54,13 +54,13 @@ EFFECTS = {
 
 def where(row: dict) -> str:
     """The stacks of a row, for people."""
-    parts = [", ".join(row["front"])] if "front" in row else []
+    parts = []
     if "back" in row or "link" in row:
         parts.append(" ".join(filter(None, [", ".join(row.get("back", [])), "over" * ("link" in row), ", ".join(row.get("link", []))])))
     parts += [", ".join(row["transport"])] if "transport" in row else []
     parts += [f"at a {row['mount'][0]}".replace("a root", "/")] if "mount" in row else []
     parts += [f"Debian {', '.join(row['debian'])}"] if "debian" in row else []
-    return "; ".join(parts) or "everywhere"
+    return "; ".join(parts) or "every back and link"
 
 
 def cell(text: str) -> str:
@@ -84,11 +84,18 @@ def page(rows: list[dict]) -> str:
         "of them has gone.",
         "",
         *[f"- **{name}**: {meaning}." for name, meaning in EFFECTS.items()],
-        "",
-        "| Where | Check: what is seen | Effect | Why |",
-        "| --- | --- | --- | --- |",
     ]
+    fronts = sorted({front for row in rows for front in row.get("front", [])})
+    lines += section("Any front", [row for row in rows if "front" not in row])
+    for front in fronts:
+        lines += section(front, [row for row in rows if front in row.get("front", [])])
+    return "\n".join([*lines, ""])
+
+
+def section(title: str, rows: list[dict]) -> list[str]:
+    """The rows of one front."""
+    lines = ["", f"## {title}", "", "| Where | Check: what is seen | Effect | Why |", "| --- | --- | --- | --- |"]
     for row in rows:
         seen = "<br>".join(f"{code(check)}: {' or '.join(map(code, texts))}" for check, texts in row["seen"].items())
         lines.append(f"| {where(row)} | {seen} | {row['effect']} | {cell(row['why'])} |")
-    return "\n".join([*lines, ""])
+    return lines

@@ -23,6 +23,7 @@ class Site:
     """One site of one host, and how to ask it."""
 
     host: str
+    container: str
     address: str
     front: str
     knows_front: bool = True  # over http an application knows it only by its own environment
@@ -58,7 +59,7 @@ def all_sites() -> list[Site]:
             stack = front, keys.get("back", DEFAULTS["back"]), keys["link"]
             keys.setdefault("transport", next(iter(transports_of(*stack)), None))
             keys["knows_front"] = not site or keys["link"] != "http" or "PYWEB_FRONT" in site.get("environment", {})
-            found.append(Site(host=host, address=told["address"], front=front, **keys))
+            found.append(Site(host=host, container=told["container"], address=told["address"], front=front, **keys))
     return found
 
 
@@ -72,6 +73,16 @@ def pytest_generate_tests(metafunc):
     if "host" in metafunc.fixturenames:
         hosts = {site.host: site for site in all_sites()}
         metafunc.parametrize("host", list(hosts.values()), ids=list(hosts))
+
+
+def pytest_collection_modifyitems(items):
+    """The groups of one conformance site are far apart, so that the workers ask different sites."""
+    items.sort(key=lambda item: item.callspec.indices.get("group", -1) if hasattr(item, "callspec") else -1)
+
+
+@pytest.fixture(name="conformance_sites")
+def the_sites_of_a_host_that_run_the_conformance_application(host):
+    return [site for site in all_sites() if site.host == host.host and site.application.startswith("conformance:")]
 
 
 @pytest.fixture(name="own_address", scope="session")

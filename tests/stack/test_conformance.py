@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import fcntl
+import json
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -37,3 +39,26 @@ def test_conformance(conformance, group):
         pytest.skip("the site's request_timeout is too long to wait for")
     bad = [result for result in results if not result.good]
     assert not bad, "\n" + client.table(bad, everything=True)
+
+
+# IPv6 leads from this machine to no container.
+INSIDE = """
+import errno, http.client, json, sys
+for name, path in json.load(sys.stdin):
+    connection = http.client.HTTPConnection("::1", 80, timeout=20)
+    try:
+        connection.request("GET", path, headers={"Host": name})
+    except OSError as error:
+        sys.exit(9 if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) else repr(error))
+    print(name, path, json.loads(connection.getresponse().read())["REMOTE_ADDR"])
+"""
+
+
+def test_conformance_over_ipv6(host, conformance_sites):
+    asked = [(site.server_names[0], site.mount) for site in conformance_sites]
+    if not asked:
+        pytest.skip("the host has no conformance site")
+    done = subprocess.run(["docker", "exec", "-i", host.container, "python3", "-c", INSIDE], input=json.dumps(asked), capture_output=True, text=True, check=False)
+    if done.returncode == 9:
+        pytest.skip("the container has no IPv6 loopback")
+    assert done.stdout.splitlines() == [f"{name} {path} ::1" for name, path in asked], done.stderr

@@ -45,9 +45,12 @@ def test_a_deviation_is_expected_just_as_it_is(rows, check, seen, stack, verdict
 
 
 def test_the_page_shows_every_row(rows):
-    assert deviations.page(rows).splitlines()[-2:] == [
-        "| nginx; over http, uwsgi | `a: b`: `one`<br>`a: c`: `two` or `three` | differs | So it is. |",
-        "| at a prefix | `a: b`: `four\\|` | refused | Also. |",
+    head = ["", "| Where | Check: what is seen | Effect | Why |", "| --- | --- | --- | --- |"]
+    assert deviations.page(rows).splitlines()[-11:] == [
+        "## Any front", *head,
+        "| at a prefix | `a: b`: `four\\|` | refused | Also. |", "",
+        "## nginx", *head,
+        "| over http, uwsgi | `a: b`: `one`<br>`a: c`: `two` or `three` | differs | So it is. |",
     ]
 
 

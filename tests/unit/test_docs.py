@@ -37,6 +37,7 @@ def rows(name):
 
 def test_combinations_in_the_readme():
     (_front, _back, *links), lines = rows("combinations")
+    lines = [[re.match(r"\[(\w+)\]", front)[1], *rest] for front, *rest in lines]
     told = {(front, back, link): cell for front, back, *cells in lines for link, cell in zip(links, cells)}
     assert sorted(key for key, cell in told.items() if cell) == sorted(combinations())
     defaults = [key for key, cell in told.items() if cell.startswith("default")]
@@ -68,7 +69,9 @@ def test_example_of_several_hosts_in_the_readme_is_planned():
 
 def test_links_in_the_readme_lead_somewhere():
     for target in re.findall(r"\]\(([^)]+)\)", README):
-        assert (ROOT / target).is_file(), target
+        path, _, heading = target.partition("#")
+        assert (ROOT / path).is_file(), target
+        assert not heading or f"\n## {heading}\n" in (ROOT / path).read_text(encoding="utf-8"), target
 
 
 def test_everything_generated_is_up_to_date(docs, capsys):

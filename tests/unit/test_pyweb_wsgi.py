@@ -292,12 +292,13 @@ def test_stream_is_marked_for_nginx_alone(wsgi):
     assert began(wsgi, wsgi.Back(), iter([b"a"]), SERVER_SOFTWARE="nginx/1.26")[0] == {"X-Accel-Buffering": "no"}
 
 
+@pytest.mark.parametrize("name, transport", [("uwsgi", "unix"), ("mod_wsgi", "tcp")])
 @pytest.mark.parametrize("protocol, headers, pieces", [
     ("HTTP/1.1", {"X-Accel-Buffering": "no", "Transfer-Encoding": "chunked"}, [b"1\r\na\r\n", b"a\r\n0123456789\r\n", b"0\r\n\r\n"]),
     ("HTTP/1.0", {"X-Accel-Buffering": "no"}, [b"a", b"0123456789"]),
 ])
-def test_stream_of_uwsgi_over_http_has_an_end(wsgi, protocol, headers, pieces):
-    back = wsgi.Back("uwsgi", "http", "unix")
+def test_stream_over_http_has_an_end(wsgi, name, transport, protocol, headers, pieces):
+    back = wsgi.Back(name, "http", transport)
     assert began(wsgi, back, iter([b"a", b"", b"0123456789"]), SERVER_PROTOCOL=protocol) == (headers, pieces)
 
 

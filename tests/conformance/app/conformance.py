@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -76,7 +77,7 @@ def echo(environ, start_response, query):
 
 
 def about(environ, start_response, query):
-    keys = ("PYWEB_REQUEST_TIMEOUT",)
+    keys = ("PYWEB_REQUEST_TIMEOUT", "CONFORMANCE_MAX_BODY_SIZE")
     return respond_json(start_response, {"debian": platform.freedesktop_os_release().get("VERSION_ID", ""), **{key: os.environ.get(key) for key in keys}})
 
 
@@ -165,6 +166,10 @@ def sleep(environ, start_response, query):
     return respond_json(start_response, {})
 
 
+def die(environ, start_response, query):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Remembered:
     """An iterable that remembers when it is closed."""
 
@@ -230,7 +235,7 @@ def replaced(environ, start_response, query):
 
 
 ACTIONS = {
-    "about": about, "answer": answer, "big": big, "closing": closing, "download": download, "fail": fail, "ignore": ignore,
+    "about": about, "answer": answer, "big": big, "closing": closing, "die": die, "download": download, "fail": fail, "ignore": ignore,
     "replaced": replaced, "seen": seen, "sleep": sleep, "stream": stream, "upload": upload,
 }  # fmt: skip
 

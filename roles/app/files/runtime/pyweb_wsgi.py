@@ -17,6 +17,7 @@ import functools
 import importlib
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 
@@ -50,7 +51,12 @@ UNTRUSTED = (
 )
 
 # How Apache is told to treat its own links; it sends these variables along.
-SETTINGS = ("ap_trust_cgilike_cl", "proxy-sendcl")
+SETTINGS = ("ap_trust_cgilike_cl",)
+
+
+# Seconds until a response that has failed is broken off: of one that it has not begun to send on, lighttpd would take
+# what has come for the whole.
+PAUSE = 0.2
 
 
 class BadRequest(Exception):
@@ -195,8 +201,8 @@ class Back:
 
     def __init__(self, name: str = "", link: str = "", transport: str = "") -> None:
         self.link = link
-        # uWSGI ends it with the connection only, and the front takes any end for a good one.
-        self.frames = name == "uwsgi" and link == "http"
+        # It ends with the connection, and the front would take any end for a good one.
+        self.frames = link == "http"
         self._resets = name == "uwsgi" and link in ("uwsgi", "scgi", "fastcgi") and transport == "tcp"
         self._spoils = name == "uwsgi" and link == "fastcgi"
         self._hears_out = name == "uwsgi"
@@ -329,6 +335,7 @@ class Response:
             body = self.plain("500 Internal Server Error", sys.exc_info())
             log(self._environ, traceback.format_exc())
             return body
+        time.sleep(PAUSE)
         self._back.break_off()
         if isinstance(error, SystemExit):
             # uWSGI would end the process, and with it the requests of all its threads.

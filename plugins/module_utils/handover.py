@@ -100,9 +100,9 @@ def wait_until(condition, seconds: float, pause: float = 0.01) -> bool:
 
 def wait_until_accepted(ports: list[int]) -> None:
     """Wait for the server to take the connections that the kernel has taken: with the listener they would be reset."""
-    for _ in range(2):  # the second time for a handshake that was under way
+    for pause in (0.05, 0.05):  # the second time for a handshake that was under way
         wait_until(lambda: accepted(tables(), ports), seconds=2)
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def let_go(unit: str, ports: list[int]) -> Optional[str]:

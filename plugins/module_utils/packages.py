@@ -17,7 +17,8 @@ def installed(status: str) -> dict[str, set[str]]:
     for block in status.split("\n\n"):
         if "\nStatus: install ok installed" in block or "\nStatus: hold ok installed" in block:
             lines = re.findall(r"^(?:Pre-)?Depends: (.*)$", block, re.MULTILINE)
-            found[block.lstrip().split("\n", 1)[0][len("Package: ") :]] = {re.split(r"[ (:]", name, maxsplit=1)[0] for line in lines for name in re.split(r" *[,|] *", line)}
+            needed = (name for line in lines for name in re.split(r" *[,|] *", line))
+            found[block.lstrip().split("\n", 1)[0][len("Package: ") :]] = {re.split(r"[ (:]", name, maxsplit=1)[0] for name in needed}
     return found
 
 

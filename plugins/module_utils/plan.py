@@ -237,7 +237,8 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
     if given is None or given == []:
         given = [sample_site(", ".join(fronts), sample_source)]
     if not isinstance(given, list):
-        faults.add("sites", f"expected a list of sites, got {type(given).__name__}; write each as an item, - name: ..., or with -e as JSON: '{{\"sites\": [...]}}'")
+        how = "write each as an item, - name: ..., or with -e as JSON: '{\"sites\": [...]}'"
+        faults.add("sites", f"expected a list of sites, got {type(given).__name__}; {how}")
         given = []
 
     sites, absent = [], []
@@ -333,7 +334,8 @@ def _refuse_hidden(faults: Faults, outer: dict, inner: dict) -> None:
         if url.startswith(f"{inner['mount']}/"):
             faults.add(f"sites[{outer['label']}].static", f"{url!r} is below the mount of site {inner['label']!r}, {inner['mount']!r}; choose another URL")
         elif static["url"] and f"{inner['mount']}/".startswith(url):
-            faults.add(f"sites[{inner['label']}].mount", f"{inner['mount']!r} is below the files of site {outer['label']!r}, {url!r}; choose another mount or URL")
+            what = f"{inner['mount']!r} is below the files of site {outer['label']!r}, {url!r}; choose another mount or URL"
+            faults.add(f"sites[{inner['label']}].mount", what)
 
 
 # What each stage is told of a site; a role sees nothing that it does not use.

@@ -67,7 +67,8 @@ class Holder:
 
     def __str__(self) -> str:
         if not self.process and not self.unit:
-            return f"port {self.port} is taken by a process that cannot be seen from here, and {self.wanted_by} needs it; find it by: ss -ltnp sport = {self.port}"
+            find = f"ss -ltnp sport = {self.port}"
+            return f"port {self.port} is taken by a process that cannot be seen from here, and {self.wanted_by} needs it; to find it: {find}"
         stop = f"systemctl disable --now {self.unit}" if self.unit else f"kill {self.process}"
         return f"port {self.port} is taken by {self.name} (process {self.process}), and {self.wanted_by} needs it; to free it: {stop}"
 

@@ -111,7 +111,8 @@ def number(least: int, most: int, unit: str) -> Callable[[Any], int]:
         if isinstance(value, str) and re.fullmatch(r"[0-9]{1,20}", value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise Fault(f"expected a whole number of {unit} from {least} to {most}, got {value!r}" + ("; write it without a unit" if isinstance(value, str) and not value.isdigit() else ""))
+            hint = "; write it without a unit" if isinstance(value, str) and not value.isdigit() else ""
+            raise Fault(f"expected a whole number of {unit} from {least} to {most}, got {value!r}{hint}")
         return value
 
     return check

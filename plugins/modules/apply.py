@@ -417,6 +417,11 @@ def named(items: list[dict], key: str = "name", **more) -> dict[str, dict]:
     return {item[key]: {"site": item["site"], **{name: item[name] for name in more.get("keep", ())}} for item in items}
 
 
+def unit_of_parameters(given: dict) -> Unit:
+    """A unit as the module's arguments have it."""
+    return Unit(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items() if key not in ("each", "site")})
+
+
 def made(record: Record) -> dict[str, dict]:
     """Directories that came with files and are kept in the record as long as the set is."""
     return {path: item for path, item in record.items["directories"].items() if item["holds"] == "others"}
@@ -428,7 +433,7 @@ def main() -> None:
     parameters = module.params
     if not module.check_mode:
         lock()
-    units = [Unit(**{key: tuple(value) if isinstance(value, list) else value for key, value in unit.items() if key not in ("each", "site")}) for unit in parameters["units"]]
+    units = [unit_of_parameters(unit) for unit in parameters["units"]]
 
     of_fronts = [unit for record in records() if is_front(record.name) for unit in record.items["units"]]
     up = [unit for unit in of_fronts if is_active(unit)] if parameters["ports"] else []
@@ -465,7 +470,8 @@ def main() -> None:
     if different and parameters["check"] and not missing:
         tried = change.tried(different, parameters["check"])
         if tried and tried[0] != 0:
-            module.fail_json(msg=f"{' '.join(parameters['check'])} refuses the new files; nothing was changed:\n{taking_up.explained(tried[1])}", units={}, **result)
+            words = f"{' '.join(parameters['check'])} refuses the new files; nothing was changed:\n{taking_up.explained(tried[1])}"
+            module.fail_json(msg=words, units={}, **result)
 
     work = taking_up.decide(expecting=different)
     result["diff"] += taking_up.drift(work)
@@ -565,8 +571,11 @@ class TakingUp:
     def leaving(self) -> bool:
         """Whether anything of the host is leaving, or will be after this run."""
         sets = self._parameters["sets"]
-        others = [record for record in records() if record.name != self._parameters["name"]]
-        return bool(self.going()) or any((sets is not None and record.name not in sets) or any(record.leaving(kind) for kind in record.items) for record in others)
+
+        def goes(record: Record) -> bool:
+            return (sets is not None and record.name not in sets) or any(record.leaving(kind) for kind in record.items)
+
+        return bool(self.going()) or any(goes(record) for record in records() if record.name != self._parameters["name"])
 
     def keep(self) -> None:
         """Note what the host now has."""
@@ -610,7 +619,8 @@ class TakingUp:
             if status != 0:
                 return f"{' '.join(check)} refuses the new files:\n{self.explained(words)}"
         self.work = self.decide()
-        restarting = [port["port"] for port in self._parameters["ports"] if self.work.verbs.get(port["unit"]) == "restart" and self._before[port["unit"]].active]
+        again = {name for name, verb in self.work.verbs.items() if verb == "restart" and self._before[name].active}
+        restarting = [port["port"] for port in self._parameters["ports"] if port["unit"] in again]
         if ports := restarting or [holder.port for holder in self._takeover]:
             return self._hand_over(ports)
         return carry_out(self.work) or (self.unhealthy(besides=ill) if self.work.verbs else None)

@@ -69,7 +69,8 @@ EXAMPLES = """
 RETURN = """
 plan:
   description:
-    - C(front), which is none on a back alone, and C(backs), whose roles have to run; for each role its sites, named as its variable, such as C(front_nginx_sites);
+    - C(front), which is none on a back alone, and C(backs), whose roles have to run; for each role its sites, named as its variable,
+      such as C(front_nginx_sites);
       and for M(pyweb.stack.probe) C(targets), each site as clients reach it, and C(upstreams), each site on each back of this run as a front reaches it.
   type: dict
   returned: success

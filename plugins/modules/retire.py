@@ -233,7 +233,8 @@ def main() -> None:
     for retirement in retirements:
         if is_front(retirement.record.name):
             retirement.take_down()
-    staying = [unit for retirement in retirements if is_front(retirement.record.name) for unit in retirement.record.items["units"] if unit not in result["units"]]
+    fronts = {unit for retirement in retirements if is_front(retirement.record.name) for unit in retirement.record.items["units"]}
+    staying = fronts - set(result["units"])
     if result["units"] and not wait_until(lambda: all(drained(unit) for unit in staying), parameters["patience"], pause=0.1):
         module.warn(f"After {parameters['patience']} s a process of the front's former configuration still serves; it may lose what it has begun")
     for retirement in retirements:

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import PlanError, plan, unknown_variables
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, PlanError, plan, unknown_variables
 from ansible_collections.pyweb.stack.plugins.plugin_utils.source import COLLECTION, RUNTIME, SAMPLE, digest
 
 
@@ -24,9 +24,11 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         values = {key: self._task.args.get(key) for key in ("front", "back", "link", "transport", "sites")}
         sources, faults = self._sources(values["sites"], task_vars)
+        variables, unread = self._packages(task_vars)
+        faults += unread
         faults += unknown_variables([name for name in task_vars if isinstance(name, str)], _role_options())
         try:
-            result["plan"] = plan(values, sources, digest(RUNTIME), str(SAMPLE))
+            result["plan"] = plan(values, sources, digest(RUNTIME), str(SAMPLE), variables)
         except PlanError as error:
             faults = [*error.faults, *faults]
         if faults:
@@ -35,6 +37,17 @@ class ActionModule(ActionBase):
         # The plan holds the sites' secrets; faults hold none, and have to be read.
         result["_ansible_no_log"] = not faults
         return result
+
+    def _packages(self, task_vars) -> tuple[dict, list[str]]:
+        """The variables that say where the host's front comes from, where Debian carries none, and which name no file."""
+        front = FRONTS.get(self._task.args.get("front") or "")
+        names = [name for named_by in front.named_by for name in (named_by, f"{named_by}_checksum")] if front else []
+        found = {name: self._templar.template(task_vars[name]) for name in names if name in task_vars}
+        return found, [
+            f"{name}: {path!r} is no file on the controller"
+            for name, path in found.items()
+            if isinstance(path, str) and path.endswith(".deb") and path.startswith("/") and not Path(path).is_file()
+        ]
 
     def _sources(self, sites, task_vars) -> tuple[dict, list[str]]:
         """What the plan must know of the directories that sites are deployed from; makes their paths absolute."""

@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.filter.core import FilterModule as CoreFilters
 from ansible_collections.pyweb.stack.plugins.module_utils import plan as planning
 from ansible_collections.pyweb.stack.plugins.module_utils.environment_file import environment_file
+from ansible_collections.pyweb.stack.plugins.module_utils.key_tree import key_tree
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
     APP_KEYS,
     BACK_KEYS,
@@ -178,7 +179,7 @@ def renderer(role):
     )
     # Ansible's own "default" knows only Ansible's kind of undefined value.
     environment.filters.update({**CoreFilters().filters(), "default": environment.filters["default"]})
-    environment.filters.update({"pyweb.stack.vhosts": vhosts, "pyweb.stack.environment_file": environment_file})
+    environment.filters.update({"pyweb.stack.vhosts": vhosts, "pyweb.stack.environment_file": environment_file, "pyweb.stack.key_tree": key_tree})
     for name in ("map", "reject", "rejectattr", "select", "selectattr", "unique"):
         environment.filters[name] = as_list(environment.filters[name])
     environment.globals.update(ansible_managed="managed")
@@ -196,8 +197,10 @@ def test_what_is_required_is_enough_for_every_template(role):
     ]
     templates = [(file["template"], "each" in file) for file in files if "template" in file]
     environment = renderer(role)
+    private = ROLES / role / "vars" / "main.yml"
+    values = {**(load(private) if private.exists() else {}), **defaults}
     for planned in plans():
         sites = only_required(planned.get(f"{role}_sites", []), options)
         for template, for_each in templates:
             for site in sites if for_each else [None]:
-                assert environment.get_template(template).render({**defaults, f"{role}_sites": sites, "site": site})
+                assert environment.get_template(template).render({**values, f"{role}_sites": sites, "site": site})

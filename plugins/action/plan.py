@@ -11,7 +11,7 @@ import yaml
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.pyweb.stack.plugins.module_utils.place import Place, place
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import PlanError, plan, unknown_variables
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, PlanError, plan, unknown_variables
 from ansible_collections.pyweb.stack.plugins.plugin_utils.source import COLLECTION, RUNTIME, SAMPLE, digest
 
 
@@ -26,12 +26,13 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         values = {key: self._task.args.get(key) for key in ("front", "back", "link", "transport", "sites")}
         sources, faults = self._sources(values["sites"], task_vars)
+        variables, unread = self._origin(task_vars)
         options = _role_options()
         faults += unknown_variables([name for name in task_vars if isinstance(name, str)], options)
         where, misplaced = _place(task_vars)
-        faults += misplaced
+        faults += misplaced + unread
         try:
-            result["plan"] = plan(values, sources, digest(RUNTIME), str(SAMPLE), where)
+            result["plan"] = plan(values, sources, digest(RUNTIME), str(SAMPLE), where, variables)
             # A back that this run leaves out may be down: a front passes it over, and is not kept from changing by it.
             upstreams, present = result["plan"]["upstreams"], task_vars["ansible_play_hosts_all"]
             result["plan"]["upstreams"] = [target for back, target in upstreams if back in present]
@@ -56,6 +57,17 @@ class ActionModule(ActionBase):
             if name in options.get(role, {}):
                 found += self._templar.template(task_vars.get(name, options[role][name].get("default", [])))
         return sorted(set(found))
+
+    def _origin(self, task_vars) -> tuple[dict, list[str]]:
+        """The variables that say where the host's front comes from, where Debian carries none, and which name no file."""
+        front = FRONTS.get(self._task.args.get("front") or "")
+        names = [name for named_by in front.named_by for name in (named_by, f"{named_by}_checksum")] if front else []
+        found = {name: self._templar.template(task_vars[name]) for name in names if name in task_vars}
+        return found, [
+            f"{name}: {path!r} is no file on the controller"
+            for name, path in found.items()
+            if isinstance(path, str) and path.endswith(".deb") and path.startswith("/") and not Path(path).is_file()
+        ]
 
     def _sources(self, sites, task_vars) -> tuple[dict, list[str]]:
         """What the plan must know of the directories that sites are deployed from; makes their paths absolute."""

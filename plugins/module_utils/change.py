@@ -89,6 +89,13 @@ class Change:
                 original = self.record.items["files"][path].get("original")
                 self.wanted[path] = Entry.decode(original) if original else None
 
+    def leave(self, paths: list[str]) -> list[str]:
+        """Want these paths as they are, where the set has written them before. Returns those that it would have changed."""
+        found = {path: read(path) for path in paths if path in self.record.items["files"]}
+        drifted = [path for path, entry in found.items() if entry is not None and entry != self.wanted[path]]
+        self.wanted.update({path: found[path] for path in drifted})
+        return drifted
+
     def differences(self) -> list[str]:
         """The paths that are not as wanted."""
         self.before = {path: read(path) for path in self.wanted}

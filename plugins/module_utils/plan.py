@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ansible_collections.pyweb.stack.plugins.module_utils.place import LOOPBACK, Place
@@ -25,12 +26,18 @@ class Front:
 
     poor_links: of these, the ones that it serves so poorly that any other is better.
     overrides: whether it reads rules out of the directories that it serves.
+    named_by: variables of its role of which one must say where it comes from, since Debian carries none.
+    limits: keys of a site whose number it can take no higher.
+    shared: keys that all sites of a server name must have alike, since it has one value for all of them.
     """
 
     links: tuple[str, ...]
     unit: str
     poor_links: tuple[str, ...] = ()
     overrides: bool = False
+    named_by: tuple[str, ...] = ()
+    limits: tuple[tuple[str, int], ...] = ()
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,13 @@ FRONTS = {
     "apache": Front(links=(EMBEDDED, "uwsgi", "http", "fastcgi", "scgi"), unit="apache2.service", poor_links=("scgi",), overrides=True),
     "nginx": Front(links=("uwsgi", "http", "fastcgi", "scgi"), unit="nginx.service"),
     "lighttpd": Front(links=("uwsgi", "http", "fastcgi", "scgi"), unit="lighttpd.service"),
+    "cherokee": Front(
+        links=("uwsgi", "http", "fastcgi", "scgi"),
+        unit="cherokee.service",
+        named_by=("front_cherokee_package", "front_cherokee_prefix"),
+        limits=(("max_body_size", 2**31 - 1),),
+        shared=("max_body_size",),
+    ),
 }
 BACKS = {
     "uwsgi": Back(links=("uwsgi", "http", "fastcgi", "scgi"), needs_system_python=True),
@@ -62,7 +76,11 @@ BACKS = {
 }
 TRANSPORTS = ("unix", "tcp")
 # The links that a server speaks over tcp alone, and why.
-TCP_ONLY = {("mod_wsgi", "http"): "Apache httpd, which runs mod_wsgi, listens on no Unix socket"}
+TCP_ONLY = {
+    ("mod_wsgi", "http"): "Apache httpd, which runs mod_wsgi, listens on no Unix socket",
+    ("cherokee", "http"): "Cherokee speaks http to no Unix socket",
+    ("cherokee", "fastcgi"): "over FastCGI on a Unix socket Cherokee answers 500 to many requests with an empty body, after the application has seen them",
+}
 DEFAULTS = {"front": "nginx", "back": "uwsgi"}
 
 # The account a Debian front runs as; its group reads static files and reaches the sockets.
@@ -214,13 +232,21 @@ def _transport(faults: Faults, where: str, site: dict, chosen: str | None, stack
     return chosen or possible[0]
 
 
-def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_source: str = "sample", place: Place = Place()) -> dict:
+def plan(
+    values: dict,
+    sources: dict | None = None,
+    runtime: str = "",
+    sample_source: str = "sample",
+    place: Place = Place(),
+    variables: dict | None = None,
+) -> dict:
     """Settle everything for one host.
 
     values: front, back, link, transport and sites, as the inventory has them; None or missing is the default.
     sources: for each site whose source is a path, its digest and whether it holds a requirements.txt.
     runtime: digest of the files that are installed beside every application.
     place: the hosts that are fronts and backs, where it is not this one alone that is both.
+    variables: those of the front's role that say where it comes from; None: not known here, and not asked for.
     Raises PlanError with all faults.
     """
     faults = Faults()
@@ -229,6 +255,8 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
     fronts = tuple(filter(None, [_choice(faults, "front", server, FRONTS) for server in servers]))
     fronts = fronts if len(fronts) == len(servers) else ()
     front = host["front"] if fronts and place.is_front else None
+    if front and variables is not None:
+        _refuse_unnamed(faults, front, variables)
     # Also where every site has values of its own.
     _choice(faults, "back", host["back"], BACKS)
     _choice(faults, "transport", host["transport"] or TRANSPORTS[0], TRANSPORTS)
@@ -249,10 +277,11 @@ def plan(values: dict, sources: dict | None = None, runtime: str = "", sample_so
         elif site is not None:
             _stack(faults, f"sites[{site['label']}].", site, host, fronts, place)
             _refuse_overrides(faults, site, front)
+            _refuse_beyond(faults, site, fronts)
             sites.append(site)
     if not given:
         _stack(faults, "", dict.fromkeys(("back", "link", "transport")), host, fronts, place)
-    _refuse_clashes(faults, sites + absent)
+    _refuse_clashes(faults, sites + absent, {key for server in fronts for key in FRONTS[server].shared})
     if faults:
         raise PlanError(faults.lines)
 
@@ -299,7 +328,30 @@ def _refuse_overrides(faults: Faults, site: dict, front: str | None) -> None:
             )
 
 
-def _refuse_clashes(faults: Faults, sites: list[dict]) -> None:
+def _refuse_unnamed(faults: Faults, front: str, variables: dict) -> None:
+    """A front that Debian does not carry, and nobody says where to take it from; or a package from a URL that nothing vouches for."""
+    named_by = FRONTS[front].named_by
+    given = {name: variables[name] for name in named_by if variables.get(name)}
+    if named_by and not given:
+        faults.add("front", f"Debian carries no {front}; say where yours comes from by {' or '.join(named_by)} (see the README of the role front_{front})")
+    for name, value in given.items():
+        if not isinstance(value, str):
+            faults.add(name, f"expected a text, got {value!r}")
+        elif value.startswith(("http://", "https://")):
+            if not variables.get(f"{name}_checksum"):
+                faults.add(f"{name}_checksum", f"missing: the checksum of {value}, such as sha256:...")
+        elif not value.startswith("/") and (value.endswith(".deb") or "/" in value):
+            faults.add(name, f"{value!r} is not absolute; write an absolute path on the controller, such as {{{{ inventory_dir }}}}/{value}")
+
+
+def _refuse_beyond(faults: Faults, site: dict, fronts: tuple[str, ...]) -> None:
+    for front in fronts:
+        for key, most in FRONTS[front].limits:
+            if site[key] is not None and site[key] > most:
+                faults.add(f"sites[{site['label']}].{key}", f"{site[key]} is more than front {front} can tell; the most is {most}")
+
+
+def _refuse_clashes(faults: Faults, sites: list[dict], shared: Collection[str]) -> None:
     names: dict[str, int] = {}
     by_server_name: dict[str, list[dict]] = {}
     for site in sites:
@@ -320,6 +372,10 @@ def _refuse_clashes(faults: Faults, sites: list[dict]) -> None:
                         f"sites[{label}].server_names",
                         f"{shown} at mount {other['mount']!r} belongs to site {other['label']!r} already; change the server name or the mount of one",
                     )
+                for key in shared:
+                    if site[key] != other[key] and None not in (site[key], other[key]):
+                        what = f"{site[key]} is not the {other[key]} of site {other['label']!r}"
+                        faults.add(f"sites[{label}].{key}", f"{what}, and the front has one for all sites of a server name; make them equal")
                 _refuse_hidden(faults, site, other)
                 _refuse_hidden(faults, other, site)
             others.append(site)

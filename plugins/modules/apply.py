@@ -156,6 +156,11 @@ options:
         description: Keeps the content out of every diff and log.
         type: bool
         default: false
+      once:
+        description:
+          - Writes the file once; from then on it belongs to somebody else. Where it is not as the role would write it, there is a warning.
+        type: bool
+        default: false
       each:
         description:
           - Makes one file of each item. The path, target, owner and group may name keys of the item in braces, as in C(/etc/pyweb/{name}/environment);
@@ -327,6 +332,7 @@ FILE = {
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "str", "default": "0644"},
     "secret": {"type": "bool", "default": False},
+    "once": {"type": "bool", "default": False},
     "each": {"type": "list", "elements": "dict"},
     "site": {"type": "str", "default": ""},
 }
@@ -454,6 +460,8 @@ def main() -> None:
 
     recovered = [] if module.check_mode else recover()
     change = Change(parameters["name"], entries(parameters), {file["path"]: file["site"] for file in parameters["files"]}, parameters["defer"])
+    for path in change.leave([file["path"] for file in parameters["files"] if file["once"]]):
+        module.warn(f"{path} is not as the role would write it, and is left alone, since it belongs to somebody else")
     different = change.differences()
     secrets = {file["path"] for file in parameters["files"] if file["secret"]}
     taking_up = TakingUp(change, units, parameters, takeover)

@@ -62,6 +62,25 @@ def test_nothing_temporary_stays(root):
     assert [path.name for path in root.iterdir()] == ["file"]
 
 
+def test_what_is_written_once_is_left_alone_and_drift_is_told(root):
+    path = str(root / "file")
+    write(path, entry("a package's sample"))
+    first = Change("test", {path: entry("ours")})
+    assert first.leave([path]) == []
+    first.swap(first.differences())
+    first.keep({})
+    assert read(path) == entry("ours")
+    assert Change("test", {path: entry("ours")}).leave([path]) == []
+    write(path, entry("theirs", 0o600))
+    later = Change("test", {path: entry("ours")})
+    assert later.leave([path]) == [path]
+    assert later.differences() == []
+    os.unlink(path)
+    gone = Change("test", {path: entry("ours")})
+    assert gone.leave([path]) == []
+    assert gone.differences() == [path], "what has gone is written again"
+
+
 def test_a_directory_in_the_way_is_an_error_and_stays(root):
     (root / "file" / "inside").mkdir(parents=True)
     with pytest.raises(OSError, match="neither a file nor a symbolic link"):

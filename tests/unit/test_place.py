@@ -176,7 +176,7 @@ def test_servers_of_all_fronts():
             at("b1", fronts="b1 b2", servers=("apache", "nginx")),
             "link: 'embedded' does not join front apache, nginx and back mod_wsgi; they can use: http",
         ),
-        ({}, at("b1", servers=("nginx", "ngnix")), "front: 'ngnix' is unknown; possible: apache, nginx, lighttpd; did you mean 'nginx'?"),
+        ({}, at("b1", servers=("nginx", "ngnix")), "front: 'ngnix' is unknown; possible: apache, nginx, lighttpd, cherokee; did you mean 'nginx'?"),
     ],
 )
 def test_refused(values, where, fault):

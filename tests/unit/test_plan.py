@@ -57,9 +57,9 @@ def one(values, part="front_nginx_sites", **others):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"front": "ngnix"}, ["front: 'ngnix' is unknown; possible: apache, nginx, lighttpd; did you mean 'nginx'?"]),
-        ({"front": ["nginx"]}, ["front: ['nginx'] is unknown; possible: apache, nginx, lighttpd"]),
-        ({"front": "iis", "sites": [a_site()]}, ["front: 'iis' is unknown; possible: apache, nginx, lighttpd"]),
+        ({"front": "ngnix"}, ["front: 'ngnix' is unknown; possible: apache, nginx, lighttpd, cherokee; did you mean 'nginx'?"]),
+        ({"front": ["nginx"]}, ["front: ['nginx'] is unknown; possible: apache, nginx, lighttpd, cherokee"]),
+        ({"front": "iis", "sites": [a_site()]}, ["front: 'iis' is unknown; possible: apache, nginx, lighttpd, cherokee"]),
         ({"back": "uwsig"}, ["back: 'uwsig' is unknown; possible: uwsgi, flup, mod_wsgi; did you mean 'uwsgi'?"]),
         (
             {"back": "uwsig", "sites": [a_site(back="flup")]},
@@ -258,11 +258,53 @@ def test_unknown_variables():
 # What is settled.
 
 
+CHEROKEE = {"front": "cherokee", "sites": [a_site()]}
+
+
+@pytest.mark.parametrize(("variables", "wanted"), [
+    ({}, "front: Debian carries no cherokee; say where yours comes from by front_cherokee_package or front_cherokee_prefix"),
+    ({"front_cherokee_package": "", "front_cherokee_prefix": ""}, "front: Debian carries no cherokee"),
+    ({"front_cherokee_package": "https://a.example/c.deb"}, "front_cherokee_package_checksum: missing: the checksum of https://a.example/c.deb"),
+    ({"front_cherokee_package": "c.deb"}, "front_cherokee_package: 'c.deb' is not absolute; write an absolute path"),
+    ({"front_cherokee_package": ["c"]}, "front_cherokee_package: expected a text, got ['c']"),
+])  # fmt: skip
+def test_a_front_that_debian_has_not_must_be_named(variables, wanted):
+    with pytest.raises(PlanError) as caught:
+        plan(CHEROKEE, variables=variables)
+    assert [fault[: len(wanted)] for fault in caught.value.faults] == [wanted]
+    assert plan({**CHEROKEE, "front": "nginx"}, variables=variables)["front"] == "nginx"
+
+
+@pytest.mark.parametrize("variables", [
+    {"front_cherokee_package": "cherokee"},
+    {"front_cherokee_package": "/srv/cherokee.deb"},
+    {"front_cherokee_package": "https://a.example/c.deb", "front_cherokee_package_checksum": "sha256:00"},
+    {"front_cherokee_package": "", "front_cherokee_prefix": "/opt/cherokee"},
+    None,
+])  # fmt: skip
+def test_a_front_that_debian_has_not_is_planned_when_it_is_named(variables):
+    assert plan(CHEROKEE, variables=variables)["ports"] == [{"port": 80, "unit": "cherokee.service"}]
+
+
+def test_what_a_front_cannot_do_for_a_site_is_refused():
+    one = a_site(server_names=["a.test"], max_body_size=2**31)
+    two = a_site(name="two", server_names=["a.test", "b.test"], mount="/two", link="http", transport="unix")
+    apart = a_site(name="apart", server_names=["c.test"], max_body_size=1)
+    with pytest.raises(PlanError) as caught:
+        plan({"front": "cherokee", "sites": [one, two, apart]})
+    assert caught.value.faults == [
+        "sites[shop].max_body_size: 2147483648 is more than front cherokee can tell; the most is 2147483647",
+        "sites[two].transport: 'unix' is not possible: Cherokee speaks http to no Unix socket; use tcp",
+        "sites[two].max_body_size: 10485760 is not the 2147483648 of site 'shop', and the front has one for all sites of a server name; make them equal",
+    ]
+    assert plan({"sites": [one, {**two, "link": "uwsgi"}, apart]})["front"] == "nginx"
+
+
 def test_combinations_are_those_of_the_design():
     flup, uwsgi = ["scgi", "fastcgi"], ["uwsgi", "http", "fastcgi", "scgi"]
     expected = [
         (front, back, link)
-        for front in ("apache", "nginx", "lighttpd")
+        for front in ("apache", "nginx", "lighttpd", "cherokee")
         for back, links in (
             ("uwsgi", uwsgi),
             ("flup", list(reversed(flup)) if front == "apache" else flup),
@@ -271,7 +313,7 @@ def test_combinations_are_those_of_the_design():
         for link in links
     ]
     assert combinations() == expected
-    assert len(expected) == 22
+    assert len(expected) == 29
 
 
 @pytest.mark.parametrize(

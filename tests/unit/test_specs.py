@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.filter.core import FilterModule as CoreFilters
 from ansible_collections.pyweb.stack.plugins.module_utils import plan as planning
 from ansible_collections.pyweb.stack.plugins.module_utils.environment_file import environment_file
+from ansible_collections.pyweb.stack.plugins.module_utils.key_tree import key_tree
 from ansible_collections.pyweb.stack.plugins.module_utils.place import Place
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
     APP_KEYS,
@@ -189,7 +190,8 @@ def renderer(role):
     )
     # Ansible's own "default" knows only Ansible's kind of undefined value.
     environment.filters.update({**CoreFilters().filters(), "default": environment.filters["default"]})
-    environment.filters.update({"pyweb.stack.vhosts": vhosts, "pyweb.stack.environment_file": environment_file, "pyweb.stack.plain": plain})
+    ours = {"vhosts": vhosts, "environment_file": environment_file, "plain": plain, "key_tree": key_tree}
+    environment.filters.update({f"pyweb.stack.{name}": function for name, function in ours.items()})
     for name in ("map", "reject", "rejectattr", "select", "selectattr", "unique"):
         environment.filters[name] = as_list(environment.filters[name])
     environment.globals.update(ansible_managed="managed")
@@ -207,23 +209,28 @@ def test_what_is_required_is_enough_for_every_template(role):
     ]
     templates = [(file["template"], file.get("each", "")) for file in files if "template" in file]
     environment = renderer(role)
+    private = ROLES / role / "vars" / "main.yml"
+    values = {**(load(private) if private.exists() else {}), **defaults}
     for planned in plans():
         sites = only_required(planned.get(f"{role}_sites", []), options)
         for template, for_each in templates:
             # Some files are for sites over one link alone, and their list says so.
             for site in [site for site in sites if "http" not in for_each or site["link"] == "http"] if for_each else [None]:
-                assert environment.get_template(template).render({**defaults, f"{role}_sites": sites, "site": site})
+                assert environment.get_template(template).render({**values, f"{role}_sites": sites, "site": site})
 
 
 @pytest.mark.parametrize("front", FRONTS)
 def test_a_front_is_given_every_back(front):
     role = f"front_{front}"
     defaults = {name: option["default"] for name, option in options_of(role).items()}
+    private = ROLES / role / "vars" / "main.yml"
+    values = {**(load(private) if private.exists() else {}), **defaults}
     environment = renderer(role)
+    names = [name for name in ("site.conf.j2", "vhosts.conf.j2", "cherokee.conf.j2") if (ROLES / role / "templates" / name).exists()]
     for planned in plans_of_several_hosts():
         for site in planned.get(f"{role}_sites", []):
-            files = [environment.get_template(f"{name}.conf.j2") for name in ("site", "vhosts")]
-            text = "".join(file.render({**defaults, f"{role}_sites": [site], "site": site}) for file in files)
+            files = [environment.get_template(name) for name in names]
+            text = "".join(file.render({**values, f"{role}_sites": [site], "site": site}) for file in files)
             hosts = [endpoint["host"] for endpoint in site["endpoints"]]
             assert hosts == ["10.0.0.2", "10.0.0.3"]
             assert all(text.count(host) == 1 and text.count(str(site["endpoints"][0]["port"])) == 2 for host in hosts), text

@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The inventory of the scenario cherokee: the matrix's, of this one front, with the sites of the conformance run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "matrix"))
+
+from inventory import inventory  # noqa: E402 (the path comes first)
+
+if __name__ == "__main__":
+    os.environ["PYWEB_CONFORMANCE"] = "1"
+    package = os.path.abspath(os.environ["PYWEB_CHEROKEE_PACKAGE"])
+    json.dump(inventory(["cherokee"], front_cherokee_package=package), sys.stdout, indent=1)

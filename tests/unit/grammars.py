@@ -110,6 +110,18 @@ def lighttpd(text: str) -> list[str]:
     return _balanced(tokens, {"{": "}", "(": ")"})
 
 
+def cherokee(text: str) -> list[str]:
+    """cherokee_config_reader_parse: a key and a value a line; a carriage return ends a line, too."""
+    tokens = []
+    for line in re.split(r"[\r\n]", text):
+        if line.strip() and not line.startswith("#"):
+            key, equals, value = line.partition(" = ")
+            if not equals or not value:
+                raise ValueError(f"{line!r} is no assignment")
+            tokens += [*key.split("!"), "=" + value]
+    return tokens
+
+
 def ini(text: str) -> list[str]:
     """uWSGI's files and systemd's units: sections, keys and values, a line each; no line goes on in the next."""
     tokens = []
@@ -143,6 +155,10 @@ def python(text: str) -> list[str]:
 LANGUAGES = (
     ("/current", lambda target: [target]),
     (".load", lambda target: [target]),
+    ("/cherokee.conf", cherokee),
+    # These hold nothing of a site.
+    ("/cherokee.service", lambda text: [text]),
+    ("/logrotate.d/cherokee", lambda text: [text]),
     (".ini", ini),
     (".service", ini),
     (".socket", ini),

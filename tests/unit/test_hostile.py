@@ -89,9 +89,18 @@ def in_patterns(values: dict[str, str]) -> dict[str, str]:
     return {pattern(plain): pattern(hostile) for plain, hostile in values.items()}
 
 
+CHEROKEE = "/etc/cherokee/cherokee.conf"
+
+
 def without(extra: str, path: str, text: str) -> str:
     """A site's file without its own text, which is the last in it."""
     if not extra:
+        return text
+    if path == CHEROKEE:
+        text, _, added = text.partition("\n# What the site ")
+        # Each line is below the site's own virtual server.
+        lines = [line for line in re.split(r"[\r\n]", added)[1:] if line.strip() and not line.strip().startswith("#")]
+        assert all(line.startswith("vserver!20!") for line in lines), lines
         return text
     assert text.endswith(f"\n{extra}\n"), path
     return text[: -len(extra) - 1]
@@ -101,7 +110,13 @@ def same_meaning(hostile: dict[str, str], plain: dict[str, str], values: dict[st
     """Two sets of files differ in nothing but these values."""
     assert list(hostile) == [replaced(path, values) for path in plain]
     # Apache's ServerName takes no wildcard.
-    spelled = values, in_patterns(values), {old.replace("*", "wildcard"): new.replace("*", "wildcard") for old, new in values.items()}
+    spelled = (
+        values,
+        in_patterns(values),
+        {old.replace("*", "wildcard"): new.replace("*", "wildcard") for old, new in values.items()},
+        # Cherokee names a directory without its last slash.
+        {old.rstrip("/"): new.rstrip("/") for old, new in values.items() if old.rstrip("/")},
+    )
     for (path, text), reference in zip(hostile.items(), plain.values()):
         if path.endswith(("/environment", "/secrets")):
             continue
@@ -132,7 +147,7 @@ def test_none_changes_the_meaning_of_a_configuration(front):
         for name in ("environment", "secrets"):
             assert parse(written[f"/etc/pyweb/{of_app['name']}/{name}"]) == {**of_app[name]}
             assert {key: str(value) for key, value in site.get(name, {}).items()} == of_app[name]
-        own = next(path for path in written if path.startswith("/etc/") and path.endswith(f"pyweb/{of_app['name']}.conf"))
+        own = next(path for path in written if path == CHEROKEE or (path.startswith("/etc/") and path.endswith(f"pyweb/{of_app['name']}.conf")))
         assert of_front["extra"] == site.get("extra", {}).get(front, "")
         written[own] = without(of_front["extra"], own, written[own])
         same_meaning(written, files(plain), dict(leaves(plain, planned)))

@@ -23,6 +23,7 @@ class Unit:
     """A unit that shall be enabled and active, and the paths whose change it takes up by a reload or by a restart.
 
     restart_with: units that go down and come up together with it, such as the service of a socket.
+    gap: whether nothing listens for a moment when it reloads.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Unit:
     restart_on: tuple[str, ...] = ()
     restart_with: tuple[str, ...] = ()
     enabled: bool = True
+    gap: bool = False
 
 
 @dataclass

@@ -232,6 +232,10 @@ options:
         description: Whether it starts at boot.
         type: bool
         default: true
+      gap:
+        description: Whether nothing listens for a moment when it reloads. New connections to its O(ports) wait meanwhile, as when they are handed over.
+        type: bool
+        default: false
       each:
         description: Makes one unit of each item; strings may name keys of the item in braces.
         type: list
@@ -360,6 +364,7 @@ UNIT = {
     "restart_on": {"type": "list", "elements": "str", "default": []},
     "restart_with": {"type": "list", "elements": "str", "default": []},
     "enabled": {"type": "bool", "default": True},
+    "gap": {"type": "bool", "default": False},
     "each": {"type": "list", "elements": "dict"},
     "site": {"type": "str", "default": ""},
 }
@@ -452,7 +457,8 @@ def main() -> None:
 
     with open(STATUS, encoding="utf-8") as file:
         present = installed(file.read())
-    needed = parameters["packages"] + (["nftables"] if takeover else [])
+    waits = takeover or (parameters["ports"] and any(unit.gap for unit in units))
+    needed = parameters["packages"] + (["nftables"] if waits else [])
     missing = [name for name in needed if name not in present]
     if missing and not module.check_mode:
         # The action plugin installs these and calls again; nothing was touched yet.
@@ -627,7 +633,8 @@ class TakingUp:
             if status != 0:
                 return f"{' '.join(check)} refuses the new files:\n{self.explained(words)}"
         self.work = self.decide()
-        again = {name for name, verb in self.work.verbs.items() if verb == "restart" and self._before[name].active}
+        gaps = {unit.name for unit in self._units if unit.gap}
+        again = {name for name, verb in self.work.verbs.items() if (verb == "restart" or name in gaps) and self._before[name].active}
         restarting = [port["port"] for port in self._parameters["ports"] if port["unit"] in again]
         if ports := restarting or [holder.port for holder in self._takeover]:
             return self._hand_over(ports)

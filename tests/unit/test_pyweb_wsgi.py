@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import runpy
+import socket
 import sys
 from types import SimpleNamespace
 from wsgiref.handlers import SimpleHandler
@@ -416,3 +417,42 @@ def test_exc_info_and_write_are_the_servers(wsgi):
 
     sent = serve(wrapped(wsgi, application), request())
     assert sent.startswith(b"Status: 503 Service Unavailable\r\n") and sent.endswith(b"\r\n\r\none two")
+
+
+def test_lines_of_a_body_over_fastcgi_are_read_by_read_alone(wsgi):
+    class Source:
+        """uWSGI's, of which only read() may be asked, and not for more than there is."""
+
+        def __init__(self, data):
+            self.data = data
+
+        def read(self, size):
+            assert size <= len(self.data)
+            piece, self.data = self.data[: min(size, 5)], self.data[min(size, 5) :]
+            return piece
+
+    body = b"one\ntwo lines\n\nlast"
+    seen = []
+
+    def application(environ, start_response):
+        source = environ["wsgi.input"]
+        seen.extend([source.readline(), source.readlines(), source.read(), source.read(10)])
+        start_response("200 OK", [])
+        return []
+
+    environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(len(body)), "wsgi.input": Source(body)}
+    list(wsgi.wrap(application, [], wsgi.Back("uwsgi", "fastcgi", "unix"))(environ, lambda *args: None))
+    assert seen == [b"one\n", [b"two lines\n", b"\n", b"last"], b"", b""]
+
+
+def test_what_nobody_reads_over_fastcgi_is_waited_for_a_moment_alone(wsgi, monkeypatch):
+    """nginx stops sending when it has the head of an answer, and waits for its end."""
+    front, back = socket.socketpair()
+    with front, back:
+        monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(connection_fd=back.fileno))
+        front.send(b"some of it")
+        body = wsgi.Body(None, 1000)
+        assert body.rest(4) == b"some"
+        assert body.rest(65536) == b" of it"
+        assert body.rest(65536) == b""
+        assert back.recv(1) == b"", "uWSGI waits for no more either"

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import functools
 import importlib
+import io
 import os
+import select
 import sys
 import time
 import traceback
@@ -57,6 +59,8 @@ SETTINGS = ("ap_trust_cgilike_cl",)
 # Seconds until a response that has failed is broken off: of one that it has not begun to send on, lighttpd would take
 # what has come for the whole.
 PAUSE = 0.2
+# Milliseconds to wait for more of a body that nobody reads.
+PATIENCE = 500
 
 
 class BadRequest(Exception):
@@ -185,6 +189,7 @@ def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], back: 
         try:
             for mend in repair:
                 mend(environ)
+            back.take_over_body(environ)
         except BadRequest as error:
             log(environ, f"{error.status}: {error}\n")
             return back.hear_out(environ, [response.plain(error.status)])
@@ -214,7 +219,14 @@ class Back:
         """
         if not self._hears_out or environ.get("CONTENT_LENGTH", "0") in ("", "0"):
             return result
-        return HearingOut(result, environ["wsgi.input"])
+        source = environ["wsgi.input"]
+        return HearingOut(result, source.raw.rest if isinstance(source, io.BufferedReader) else source.read)
+
+    def take_over_body(self, environ: dict) -> None:
+        """Read the body by read() alone: over FastCGI uWSGI's readline() fails where a line is in two records."""
+        length = environ.get("CONTENT_LENGTH") or "0"
+        if self._spoils and length.isdigit() and int(length):
+            environ["wsgi.input"] = io.BufferedReader(Body(environ["wsgi.input"], int(length)), 65536)
 
     def break_off(self) -> None:
         """Make the front see that a response is not complete; uWSGI ends all of them well, others do it themselves."""
@@ -346,11 +358,11 @@ class Response:
 class HearingOut:
     """A result that reads what is left of the request when it is closed."""
 
-    __slots__ = ("_input", "_result")
+    __slots__ = ("_read", "_result")
 
-    def __init__(self, result: Iterable[bytes], source) -> None:
+    def __init__(self, result: Iterable[bytes], read: Callable[[int], bytes]) -> None:
         self._result = result
-        self._input = source
+        self._read = read
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._result)
@@ -362,10 +374,47 @@ class HearingOut:
                 close()
         finally:
             try:
-                while self._input.read(65536):
+                while self._read(65536):
                     pass
             except OSError:
                 pass  # the front has gone
+
+
+class Body(io.RawIOBase):
+    """The body of a request that came over FastCGI."""
+
+    def __init__(self, source, length: int) -> None:
+        super().__init__()
+        self._source = source
+        self._left = length
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        data = self._source.read(min(len(buffer), self._left)) if self._left else b""
+        buffer[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
+
+    def rest(self, size: int) -> bytes:
+        """More that the front has sent, in its records, or nothing where no more comes: nginx sends none once it has the head of
+        an answer, and waits for its end, while uWSGI's read() would wait for all that it was asked for.
+        """
+        import socket
+
+        import uwsgi
+
+        if not self._left:
+            return b""
+        with socket.socket(fileno=os.dup(uwsgi.connection_fd())) as connection:
+            waiting = select.poll()
+            waiting.register(connection, select.POLLIN)
+            data = connection.recv(size, socket.MSG_DONTWAIT) if waiting.poll(PATIENCE) else b""
+            if not data:
+                # Before it ends the answer uWSGI would wait for the rest.
+                connection.shutdown(socket.SHUT_RD)
+            return data
 
 
 class Pieces:

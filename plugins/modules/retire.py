@@ -110,6 +110,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS
 from ansible_collections.pyweb.stack.plugins.module_utils.record import KINDS, RECORDS, Packages, Record, is_front, lock, records, wanted_elsewhere
 from ansible_collections.pyweb.stack.plugins.module_utils.units import take_down
 
+NO_SUCH_USER = 6  # an exit status of userdel(8)
+
 ARGUMENTS = {
     "sets": {"type": "list", "elements": "str", "required": True},
     "sites": {"type": "list", "elements": "str", "default": []},
@@ -143,6 +145,7 @@ class Retirement:
         self.going = going(record, parameters)
         self._parameters = parameters
         self.kept: list[str] = []
+        self.problems: list[str] = []
 
     def ends(self, kind: str) -> list[str]:
         """What is no longer there afterwards; what another set has taken over is."""
@@ -169,8 +172,11 @@ class Retirement:
                 run(["systemctl", "--quiet", "reload-or-restart", unit])
         change.forget()
         for account in self.going["accounts"]:
-            run(["userdel", account])
-            record.drop("accounts", account)
+            status, words = run(["userdel", account])
+            if status in (0, NO_SUCH_USER):
+                record.drop("accounts", account)
+            else:
+                self.problems.append(f"The account {account} stays: {words}")
         for path in self.going["directories"]:
             self._clear_directory(record, path)
         record.save()
@@ -184,8 +190,12 @@ class Retirement:
             item.update(parked=True, leaving=False)
             self.kept.append(path)
             return
-        shutil.rmtree(path, ignore_errors=True)
-        record.drop("directories", path)
+        try:
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            record.drop("directories", path)
+        except OSError as error:
+            self.problems.append(f"The directory {path} stays: {error}")
 
     @staticmethod
     def _bring_back(former: dict[str, dict]) -> None:
@@ -246,6 +256,9 @@ def main() -> None:
     packages.ours -= set(result["packages"])
     packages.save()
     remove_folders(parameters["sets"])
+    problems = [words for retirement in retirements for words in retirement.problems]
+    if problems:
+        module.fail_json(msg="\n".join([*problems, "All else is gone; the next run tries again."]), changed=True, diff=diff, **result)
     module.exit_json(changed=changed, kept=[path for retirement in retirements for path in retirement.kept], diff=diff, **result)
 
 

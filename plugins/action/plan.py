@@ -11,7 +11,7 @@ import yaml
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.pyweb.stack.plugins.module_utils.place import Place, place
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, PlanError, plan, unknown_variables
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, REMOVAL, PlanError, plan, unknown_variables
 from ansible_collections.pyweb.stack.plugins.plugin_utils.source import COLLECTION, RUNTIME, SAMPLE, digest
 
 
@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        values = {key: self._task.args.get(key) for key in ("front", "back", "link", "transport", "sites")}
+        values = {key: self._task.args.get(key) for key in ("front", "back", "link", "transport", "sites", *REMOVAL)}
         sources, faults = self._sources(values["sites"], task_vars)
         variables, unread = self._origin(task_vars)
         options = _role_options()

@@ -81,6 +81,9 @@ TCP_ONLY = {
     ("cherokee", "http"): "Cherokee speaks http to no Unix socket",
     ("cherokee", "fastcgi"): "over FastCGI on a Unix socket Cherokee answers 500 to many requests with an empty body, after the application has seen them",
 }
+# What of a host goes with the sites and servers that it shall have no longer, and how that may be written.
+REMOVAL = {"prune": True, "remove_data": False, "remove_packages": False}
+FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 DEFAULTS = {"front": "nginx", "back": "uwsgi"}
 
 # The account a Debian front runs as; its group reads static files and reaches the sockets.
@@ -144,6 +147,17 @@ def _choice(faults: Faults, where: str, value, possible) -> str | None:
     hint = nearest(value, possible) if isinstance(value, str) else ""
     faults.add(where, f"{value!r} is unknown; possible: {', '.join(possible)}{hint}")
     return None
+
+
+def _flag(faults: Faults, where: str, value, default: bool) -> bool:
+    """A boolean; -e gives it as a word."""
+    if value is None:
+        return default
+    if isinstance(value, str) and value.lower() in FLAGS:
+        return FLAGS[value.lower()]
+    if not isinstance(value, bool):
+        faults.add(where, f"expected true or false, got {value!r}")
+    return bool(value)
 
 
 def _port(key: str, taken: set[int]) -> int:
@@ -242,7 +256,8 @@ def plan(
 ) -> dict:
     """Settle everything for one host.
 
-    values: front, back, link, transport and sites, as the inventory has them; None or missing is the default.
+    values: front, back, link, transport, sites, prune, remove_data and remove_packages, as the inventory has them; None or missing is the
+        default.
     sources: for each site whose source is a path, its digest and whether it holds a requirements.txt.
     runtime: digest of the files that are installed beside every application.
     place: the hosts that are fronts and backs, where it is not this one alone that is both.
@@ -257,6 +272,7 @@ def plan(
     front = host["front"] if fronts and place.is_front else None
     if front and variables is not None:
         _refuse_unnamed(faults, front, variables)
+    removal = {key: _flag(faults, key, values.get(key), default) for key, default in REMOVAL.items()}
     # Also where every site has values of its own.
     _choice(faults, "back", host["back"], BACKS)
     _choice(faults, "transport", host["transport"] or TRANSPORTS[0], TRANSPORTS)
@@ -313,7 +329,7 @@ def plan(
             static["url"] = site["script_name"] + static["url"]
             if not static["path"].startswith("/"):
                 static["path"] = f"{release}/{static['path']}"
-    return {**_by_role(front, sites, place), "sites": sorted(site["name"] for site in sites + absent)}
+    return {**_by_role(front, sites, place), "sites": sorted(site["name"] for site in sites + absent), **removal}
 
 
 def _refuse_overrides(faults: Faults, site: dict, front: str | None) -> None:

@@ -35,6 +35,18 @@ options:
     description: The sites; the README lists their keys. Without any there is one sample site, the catch-all, whose page shows the stack that serves it.
     type: list
     elements: dict
+  prune:
+    description: Whether sites that the inventory no longer names are removed, as by M(pyweb.stack.retire).
+    type: bool
+    default: true
+  remove_data:
+    description: Whether the data of sites that go is removed, too.
+    type: bool
+    default: false
+  remove_packages:
+    description: Whether Debian packages go that the collection brought and nothing needs any more.
+    type: bool
+    default: false
 attributes:
   action:
     support: full
@@ -70,7 +82,7 @@ RETURN = """
 plan:
   description:
     - C(front), which is none on a back alone, and C(backs), whose roles have to run; for each role its sites, named as its variable,
-      such as C(front_nginx_sites);
+      such as C(front_nginx_sites); for M(pyweb.stack.retire) C(sets), C(sites), C(prune), C(remove_data) and C(remove_packages);
       and for M(pyweb.stack.probe) C(targets), each site as clients reach it, and C(upstreams), each site on each back of this run as a front reaches it.
   type: dict
   returned: success

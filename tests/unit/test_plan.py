@@ -349,6 +349,9 @@ def test_every_combination_is_planned(front, back, link, transport):
         "targets",
         "sets",
         "sites",
+        "prune",
+        "remove_data",
+        "remove_packages",
     }
     assert planned["sets"] == ["app", f"back_{back}", f"front_{front}"]
     assert planned["sites"] == ["shop"]
@@ -793,3 +796,14 @@ def test_what_is_wrong_with_an_absent_site(sites, words):
     with pytest.raises(PlanError) as refused:
         plan({"sites": sites})
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(("given", "meant"), [(None, True), (True, True), (False, False), ("false", False), ("No", False), ("yes", True)])
+def test_what_shall_go_may_be_said_by_a_word(given, meant):
+    assert plan({"prune": given})["prune"] is meant
+
+
+@pytest.mark.parametrize("given", ["maybe", 2, [], {}])
+def test_what_is_neither_true_nor_false_is_refused(given):
+    with pytest.raises(PlanError, match="^remove_data: expected true or false, got "):
+        plan({"remove_data": given})

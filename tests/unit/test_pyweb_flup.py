@@ -398,7 +398,7 @@ def test_timer_is_that_of_the_oldest_request(make):
         third = pool.submit(runner.ask, "/sleep/5")
         time.sleep(0.5)
         assert runner.ask("/block/1").status == 200
-        with pytest.raises(ProtocolError), within(2):
+        with pytest.raises(ConnectionResetError), within(2):
             third.result()
 
 

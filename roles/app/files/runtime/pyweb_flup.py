@@ -80,7 +80,9 @@ class Settings:
 class Wire:
     """A connection's socket as flup sees it, with few system calls.
 
-    What is sent waits until `flush`, a full buffer, or a read that has to wait for the front.
+    What is sent waits until `flush`, a full buffer, or a read that has to wait for the front. The last byte that was
+    received stays in the socket until `settle` takes it: if this process closes the socket or dies before, the kernel
+    resets the connection, over unix and tcp alike, and the front sees a failure.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -90,6 +92,7 @@ class Wire:
         self.fileno = sock.fileno
         self._received = b""
         self._position = 0
+        self._held = False
         self._sending: list[bytes] = []
         self._size = 0
 
@@ -100,12 +103,22 @@ class Wire:
     def recv(self, size: int) -> bytes:
         if self._position == len(self._received):
             self.flush()
-            self._received = self.guard(self.sock.recv, BUFFER)
+            self.settle()
+            self._received = self.guard(self.sock.recv, BUFFER, socket.MSG_PEEK)
             self._position = 0
             self.gone = not self._received
+            self._held = not self.gone
+            if len(self._received) > 1:
+                self.guard(self.sock.recv, len(self._received) - 1)
         data = self._received[self._position:self._position + size]
         self._position += len(data)
         return data
+
+    def settle(self) -> None:
+        """All is well so far: let the socket be closed in peace."""
+        if self._held:
+            self._held = False
+            self.guard(self.sock.recv, 1)
 
     def send(self, data: bytes) -> int:
         size = len(data)
@@ -305,23 +318,16 @@ class FastCGIBody(io.RawIOBase):
 
 class FastCGIRequest(fcgi_base.Request):
     def run(self) -> None:
-        """Where the application fails half way, what is sent instead of the end of the request is no record at all.
-
-        Nothing at all would do for other fronts, but nginx takes the end of the connection for one of the response.
-        """
+        """Where the application fails half way flup's ends the response as if it were whole."""
         if self.role != fcgi_base.FCGI_RESPONDER:
             self._end(0, fcgi_base.FCGI_UNKNOWN_ROLE)
             return
         wire = self._conn.wire
-        try:
-            self.server.respond(self.params, io.BufferedReader(self.stdin), wire, self._write)
-        except Exception:
-            if not wire.gone:
-                wire.send(bytes(fcgi_base.FCGI_HEADER_LEN))
-                wire.flush()
-            raise
+        self.server.respond(self.params, io.BufferedReader(self.stdin), wire, self._write)
         self._flush()
         self._end()
+        wire.flush()
+        wire.settle()
         self._conn.wire.unread = not self.stdin.ended and not self._conn.only_the_end_is_unread()
 
     def _write(self, data: bytes) -> None:

@@ -868,9 +868,12 @@ def failures(target: Target) -> Iterator[Check]:
     # The end of the connection is the only end that HTTP/1.0 knows.
     yield Check("error at middle to HTTP/1.0 with a length", lambda t: outcome(t.ask(t.action("fail", at="middle", length=1), version="1.0")), CUT_OFF)
 
+    def wrong_length(t, told, sent, kind):
+        return t.action("answer", **{"header": f"Content-Length: {told}", "length": 0, "body": "x" * sent, "as": kind})
+
     def broken_length(t, told, sent):
         with Wire(t, timeout=3) as wire:
-            wire.send(t.head("GET", t.action("answer", header=f"Content-Length: {told}", length=0, body="x" * sent)))
+            wire.send(t.head("GET", wrong_length(t, told, sent, "pieces")))
             first = wire.response()
             wire.send(t.head("GET", "/next"))
             second = wire.response()
@@ -879,6 +882,9 @@ def failures(target: Target) -> Iterator[Check]:
 
     yield Check("less than Content-Length", lambda t: broken_length(t, 100, 10), CUT_OFF)
     yield Check("more than Content-Length", lambda t: broken_length(t, 10, 100), ("200 whole, 10 bytes, the next is right", "200 whole, 10 bytes, closed"))
+
+    for name, told in (("less", 100), ("more", 1)):
+        yield Check(f"a list of {name} than Content-Length", lambda t, told=told: outcome(t.ask(wrong_length(t, told, 10, "list"))), ("500 whole",))
 
     def request_after(t):
         return all(t.ask(f"/{number}").status == 200 for number in range(8))
@@ -897,8 +903,19 @@ def slow(target: Target) -> Iterator[Check]:
 
     # Whoever else is asking it gets an error, too.
     yield Check("process killed, and started again", killed, (["502 whole", True],))
+    for name, length in (("killed in the middle", 1), ("killed in the middle without a length", 0)):
+        action = target.action("fail", at="middle", kind="kill", length=length)
+        yield Check(name, lambda t, action=action: outcome(t.ask(action, timeout=request_timeout + 15)), CUT_OFF)
+        yield Check(f"{name}: started again", lambda t: wait_until(lambda: t.ask("/").status == 200, 15), (True,))
     if request_timeout > 10:
         return
+
+    def long(t):
+        count = int(request_timeout) + 4
+        answer = t.ask(t.action("stream", count=count, pause=1), timeout=2 * request_timeout + 15)
+        return f"{outcome(answer)}{', all of it' if answer.body.count(b'piece') == count else ''}"
+
+    yield Check("a stream that lasts longer", long, (*CUT_OFF, "200 whole, all of it"))
 
     def timed(t):
         begun = time.monotonic()

@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import io
+import itertools
+import os
 import runpy
+import signal
 import socket
 import sys
 from types import SimpleNamespace
@@ -288,6 +291,49 @@ def test_response_to_head_gets_no_length(wsgi):
     assert began(wsgi, wsgi.Back(), [], REQUEST_METHOD="HEAD")[0] == {}
 
 
+def told(length, result, at_once=b"", **variables):
+    """What is sent of a response that tells its length."""
+
+    def application(environ, start_response):
+        write = start_response("200 OK", [("Content-Type", "text/plain"), ("content-length", str(length))])
+        if at_once:
+            write(at_once)
+        return result
+
+    return application, request(**variables)
+
+
+@pytest.mark.parametrize("length", [2, 4])
+@pytest.mark.parametrize("result", [[b"a", b"bc"], (b"abc",)])
+def test_wrong_length_is_a_500_before_the_response(wsgi, length, result):
+    application, environ = told(length, result)
+    assert serve(wrapped(wsgi, application), environ).startswith(b"Status: 500 Internal Server Error\r\n")
+    assert f"RuntimeError: the application has sent 3 bytes as a body of {length}" in environ["wsgi.errors"].getvalue()
+
+
+@pytest.mark.parametrize("result, at_once", [(iter([b"a", b"bc"]), b""), (iter([b"c"]), b"ab"), ([b"c"], b"ab"), ([], b"abc")])
+def test_less_than_the_length_is_a_failure(wsgi, result, at_once):
+    application, environ = told(4, result, at_once)
+    with pytest.raises(RuntimeError, match="has sent 1 bytes less than its Content-Length"):
+        serve(wrapped(wsgi, application), environ)
+
+
+@pytest.mark.parametrize("result, at_once", [(iter([b"a", b"bc", b"d"]), b""), (iter([b"c"]), b"ab"), ([], b"abc"), (itertools.repeat(b"abc"), b"")])
+def test_no_more_is_sent_than_the_length(wsgi, result, at_once):
+    application, environ = told(2, result, at_once)
+    assert len(serve(wrapped(wsgi, application), environ).partition(b"\r\n\r\n")[2]) == 2
+
+
+@pytest.mark.parametrize("variables, status", [({"REQUEST_METHOD": "HEAD"}, "200 OK"), ({}, "304 Not Modified")])
+def test_length_of_what_has_no_body_is_let_be(wsgi, variables, status):
+    def application(environ, start_response):
+        start_response(status, [("Content-Length", "10")])
+        return []
+
+    sent = serve(wrapped(wsgi, application), request(**variables))
+    assert sent.startswith(f"Status: {status}\r\n".encode()) and b"Content-Length: 10\r\n" in sent
+
+
 def test_stream_is_marked_for_nginx_alone(wsgi):
     assert began(wsgi, wsgi.Back(), iter([b"a"]))[0] == {}
     assert began(wsgi, wsgi.Back(), iter([b"a"]), SERVER_SOFTWARE="nginx/1.26")[0] == {"X-Accel-Buffering": "no"}
@@ -354,6 +400,86 @@ def test_failure_within_the_response_is_raised(wsgi, application):
     with pytest.raises(ValueError, match="reason"):
         serve(wrapped(wsgi, application), environ)
     assert environ["wsgi.errors"].getvalue() == ""  # the server's own words follow
+
+
+@pytest.mark.parametrize("application", [fails_after_data, fails_after_write, fails_after_write_in_result])
+def test_failure_inside_apache_ends_in_what_is_no_chunk(wsgi, application):
+    environ = request(SERVER_PROTOCOL="HTTP/1.1", PYWEB_CHUNKS="1")
+    sent = []
+    sent += wsgi.wrap(application, (), wsgi.Back("mod_wsgi", "embedded"))(environ, lambda *arguments: sent.append)
+    assert sent == [b"4\r\ndata\r\n", b"-\r\n"]
+    assert "ValueError: reason" in environ["wsgi.errors"].getvalue()
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture
+def keeping(wsgi, monkeypatch):
+    """Asks an application over a connection that is closed after it; returns the front's end of it."""
+    before = descriptors()
+    site = wsgi.Back("uwsgi", "uwsgi", "unix", wsgi.Keeper(1))
+
+    def ask(application):
+        front, back = socket.socketpair()
+        front.setblocking(False)
+        with back:
+            monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(connection_fd=back.fileno, worker_id=lambda: 1))
+            try:
+                result = list(wsgi.wrap(application, (), site)(request(), lambda *arguments: back.send))
+                back.send(b"".join(result))
+            except ValueError:
+                pass
+        return front
+
+    yield ask
+    assert descriptors() == before + 2, "the keeper's own"
+
+
+def fails_with_a_length(environ, start_response):
+    start_response("200 OK", [("Content-Length", "100")])
+    yield b"data"
+    raise ValueError
+
+
+def streams(environ, start_response):
+    begin(start_response)
+    yield b"data"
+
+
+def is_open(front):
+    try:
+        while front.recv(100):
+            pass
+    except BlockingIOError:
+        return True
+    return False
+
+
+def test_a_failed_stream_is_for_the_front_to_give_up_on(keeping):
+    with keeping(fails_after_data) as one, keeping(fails_after_write) as another:
+        assert is_open(one) and is_open(another)
+        with keeping(streams) as good, keeping(fails_with_a_length) as told:
+            assert not is_open(good) and not is_open(told)
+        assert is_open(one) and is_open(another)
+    with keeping(streams) as good:
+        assert not is_open(good), "and what other fronts have given up on is closed"
+
+
+def test_a_stream_outlives_its_process_until_it_is_complete(wsgi, monkeypatch):
+    front, back = socket.socketpair()
+    site = wsgi.Back("uwsgi", "scgi", "tcp", wsgi.Keeper(1))
+    with front, back:
+        front.setblocking(False)
+        monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(connection_fd=back.fileno, worker_id=lambda: 1))
+        pid = os.fork()
+        if not pid:
+            next(wsgi.wrap(streams, (), site)(request(), lambda *arguments: None))
+            os.kill(os.getpid(), signal.SIGKILL)
+        back.close()
+        os.waitpid(pid, 0)
+        assert is_open(front)
 
 
 def test_result_is_read_piece_by_piece_and_closed(wsgi):

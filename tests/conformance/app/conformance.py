@@ -127,14 +127,15 @@ def download(environ, start_response, query):
 
 
 def answer(environ, start_response, query):
-    """The status line of line, the fields of each header (Name: value), body."""
+    """The status line of line, the fields of each header (Name: value), body; as=pieces: by a generator."""
     pairs = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True, encoding="latin-1")
     headers = [tuple(value.split(": ", 1)) for name, value in pairs if name == "header"]
     body = query.get("body", "").encode("latin-1")
     if query.get("length", "1") == "1":
         headers.append(("Content-Length", str(len(body))))
     start_response(query.get("line", "200 OK"), headers)
-    return [body] if body else []
+    pieces = [body] if body else []
+    return (piece for piece in pieces) if query.get("as") == "pieces" else pieces
 
 
 def big(environ, start_response, query):
@@ -218,6 +219,8 @@ def fail(environ, start_response, query):
         if at == "middle":
             yield b"x" * 50000
             time.sleep(0.2)
+        if query.get("kind") == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
         raise kind("in the iterable")
         yield b"never"
 

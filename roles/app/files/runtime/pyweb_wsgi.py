@@ -16,12 +16,14 @@ from __future__ import annotations
 import functools
 import importlib
 import io
+import itertools
 import os
 import select
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 # What a client may have made up: a framework that believes one of these would be told a wrong address, scheme or
 # host, or a wrong proxy for its own requests (HTTP_PROXY). What is true of them is in REMOTE_ADDR, wsgi.url_scheme,
@@ -52,8 +54,8 @@ UNTRUSTED = (
     "HTTP_X_URL_SCHEME",
 )
 
-# How Apache is told to treat its own links; it sends these variables along.
-SETTINGS = ("ap_trust_cgilike_cl",)
+# How Apache is told to treat its own links, and tells us to; it sends these variables along.
+SETTINGS = ("PYWEB_CHUNKS", "ap_trust_cgilike_cl")
 
 
 # Seconds until a response that has failed is broken off: of one that it has not begun to send on, lighttpd would take
@@ -204,12 +206,13 @@ def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], back: 
 class Back:
     """What a server leaves to be done where a response has no length."""
 
-    def __init__(self, name: str = "", link: str = "", transport: str = "") -> None:
+    def __init__(self, name: str = "", link: str = "", transport: str = "", keeper: Keeper | None = None) -> None:
         self.link = link
         # It ends with the connection, and the front would take any end for a good one.
         self.frames = link == "http"
         self._resets = name == "uwsgi" and link in ("uwsgi", "scgi", "fastcgi") and transport == "tcp"
         self._spoils = name == "uwsgi" and link == "fastcgi"
+        self._keeper = keeper
         self._hears_out = name == "uwsgi"
 
     def hear_out(self, environ: dict, result: Iterable[bytes]) -> Iterable[bytes]:
@@ -228,10 +231,26 @@ class Back:
         if self._spoils and length.isdigit() and int(length):
             environ["wsgi.input"] = io.BufferedReader(Body(environ["wsgi.input"], int(length)), 65536)
 
-    def break_off(self) -> None:
-        """Make the front see that a response is not complete; uWSGI ends all of them well, others do it themselves."""
+    def keep(self, environ: dict) -> bytes:
+        """Let the connection outlive this process, whose end its front would take for that of the response; what settles it."""
+        if not self._keeper or (self.link == "fastcgi" and not environ.get("SERVER_SOFTWARE", "").startswith("nginx")):
+            return b""
+        import uwsgi
+
+        return self._keeper.keep(uwsgi.connection_fd())
+
+    def settle(self, kept: bytes) -> None:
+        if kept:
+            self._keeper.settle(kept)
+
+    def break_off(self, kept: bytes) -> None:
+        """Make the front see that a response is not complete; uWSGI ends all of them well, others do it themselves.
+
+        A socket in the file system cannot be reset: what is kept stays so.
+        """
         if not (self._spoils or self._resets):
             return
+        self.settle(kept)
         import socket
 
         import uwsgi
@@ -247,17 +266,83 @@ class Back:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 
+def back_of(environ: Mapping[str, str]) -> Back:
+    name, link, transport = (environ.get(f"PYWEB_{key}", "") for key in ("BACK", "LINK", "TRANSPORT"))
+    if name != "uwsgi" or link == "http":
+        return Back(name, link, transport)
+    import uwsgi
+
+    return Back(name, link, transport, Keeper(uwsgi.numproc))
+
+
+class Keeper:
+    """Keeps connections open when the process dies or fails that answers on them, so that the front gives up on the rest in its own time.
+
+    To uwsgi, SCGI, and nginx over FastCGI, any end of the connection is the end of a response. A descriptor that was sent over a
+    socket and is not yet received is open, whoever dies; each worker of uWSGI has a pair of sockets for that, which the master
+    has as well.
+    """
+
+    def __init__(self, workers: int) -> None:
+        import socket
+
+        self._pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _worker in range(workers)]
+        for pair in self._pairs:
+            for end in pair:
+                end.setblocking(False)
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+
+    def _pair(self) -> tuple[socket.socket, socket.socket]:
+        import uwsgi
+
+        return self._pairs[uwsgi.worker_id() - 1]
+
+    def keep(self, descriptor: int) -> bytes:
+        """What to settle it by; nothing where too many are kept."""
+        import socket
+
+        token = b"%d %d" % (os.getpid(), next(self._numbers))
+        try:
+            socket.send_fds(self._pair()[0], [token], [descriptor])
+        except OSError:
+            return b""
+        return token
+
+    def settle(self, token: bytes) -> None:
+        """Let go of this connection, and of those whose fronts have gone."""
+        import socket
+
+        sender, receiver = self._pair()
+        with self._lock:
+            kept = []
+            try:
+                while True:
+                    kept.append(socket.recv_fds(receiver, 64, 1))
+            except BlockingIOError:
+                pass
+            for other, descriptors, *_flags in kept:
+                front = select.poll()
+                front.register(descriptors[0], 0)
+                if other != token and not front.poll(0):
+                    socket.send_fds(sender, [other], descriptors)
+                os.close(descriptors[0])
+
+
 class Response:
     """The server's side of PEP 3333 for the application, and the application's for the server."""
 
-    __slots__ = ("_back", "_environ", "_framed", "_headers", "_start_response", "_status", "_write", "begun")
+    __slots__ = ("_back", "_environ", "_framed", "_frames", "_headers", "_kept", "_left", "_start_response", "_status", "_write", "begun")
 
     def __init__(self, environ: dict, start_response: Callable, back: Back) -> None:
         self.begun = False
         self._back = back
         self._environ = environ
         self._framed = False
+        self._frames = back.frames or "PYWEB_CHUNKS" in environ
         self._headers: list[tuple[str, str]] = []
+        self._kept = b""
+        self._left: int | None = None  # bytes of the body that Content-Length still promises
         self._start_response = start_response
         self._status = ""
         self._write: Callable | None = None
@@ -279,6 +364,7 @@ class Response:
         """PEP 3333's write()."""
         if not self.begun:
             self.begin()
+        data = self.within(data)
         if data:
             self._write(self.frame(data))
 
@@ -287,11 +373,12 @@ class Response:
         if not self._status:
             raise RuntimeError("the application has not called start_response()")
         headers = self._headers
-        if not self._ends_by_itself():
-            if length is not None:
-                headers = [*headers, ("Content-Length", str(length))]
-            else:
-                headers = [*headers, *self._stream_headers(may_frame)]
+        if not self._has_no_body():
+            self._left = next((int(value) for name, value in headers if name.lower() == "content-length"), None)
+            if self._left is None:
+                headers = [*headers, *(self._stream_headers(may_frame) if length is None else [("Content-Length", str(length))])]
+            elif length is not None and length != self._left:
+                raise RuntimeError(f"the application has sent {length} bytes as a body of {self._left}")
         try:
             self._write = self._start_response(self._status, headers, *([exc_info] if exc_info else []))
         except SystemError as error:
@@ -299,25 +386,34 @@ class Response:
             if not exc_info or error.__cause__ is not exc_info[1]:
                 raise
         self.begun = True
+        # A front sees by a length that something is missing; but Apache over SCGI, which measures a short response itself.
+        if length is None and may_frame and not self._has_no_body() and (self._left is None or self._back.link == "scgi"):
+            self._kept = self._back.keep(self._environ)
 
-    def _ends_by_itself(self) -> bool:
-        return (
-            self._environ.get("REQUEST_METHOD") == "HEAD"
-            or self._status.startswith(("1", "204", "304"))
-            or any(name.lower() == "content-length" for name, value in self._headers)
-        )
+    def _has_no_body(self) -> bool:
+        return self._environ.get("REQUEST_METHOD") == "HEAD" or self._status.startswith(("1", "204", "304"))
 
     def _stream_headers(self, may_frame: bool) -> Iterator[tuple[str, str]]:
         if self._back.link == "http" or self._environ.get("SERVER_SOFTWARE", "").startswith("nginx"):
             yield "X-Accel-Buffering", "no"  # nginx sends it on as it comes, and nobody this header
-        if may_frame and self._back.frames and self._environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+        if may_frame and self._frames and self._environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
             self._framed = True
             yield "Transfer-Encoding", "chunked"
+
+    def within(self, data: bytes) -> bytes:
+        """What of a piece Content-Length still has room for (PEP 3333, Handling the Content-Length Header)."""
+        if self._left is not None:
+            data = data[: self._left]
+            self._left -= len(data)
+        return data
 
     def frame(self, data: bytes) -> bytes:
         return b"%x\r\n%b\r\n" % (len(data), data) if self._framed else data
 
     def end(self) -> bytes:
+        if self._left:
+            raise RuntimeError(f"the application has sent {self._left} bytes less than its Content-Length")
+        self._back.settle(self._kept)
         return b"0\r\n\r\n" if self._framed else b""
 
     def of(self, result: Iterable[bytes]) -> Iterable[bytes]:
@@ -325,20 +421,23 @@ class Response:
 
         A file goes to the server as it is: uWSGI recognizes it by its identity and sends it itself.
         """
+        if self.begun:
+            return Pieces(result, self)
         kind = type(result)
-        is_file = kind is self._environ.get("wsgi.file_wrapper") or hasattr(result, "read")
-        if not self.begun and kind in (list, tuple):
+        if kind in (list, tuple):
             self.begin(sum(map(len, result)))
-        elif not self.begun and is_file:
+            return result
+        if kind is self._environ.get("wsgi.file_wrapper") or hasattr(result, "read"):
             self.begin(may_frame=False)
-        return result if not self._framed and (is_file or kind in (list, tuple)) else Pieces(result, self)
+            return result
+        return Pieces(result, self)
 
     def plain(self, status: str, exc_info: tuple | None = None) -> bytes:
         """Begin a response of our own and return its body."""
         body = status[4:].encode()
         self._status = status
-        self._headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
-        self.begin(exc_info=exc_info)
+        self._headers = [("Content-Type", "text/plain")]
+        self.begin(len(body), exc_info=exc_info)
         return body
 
     def fail(self, error: BaseException) -> bytes:
@@ -347,8 +446,11 @@ class Response:
             body = self.plain("500 Internal Server Error", sys.exc_info())
             log(self._environ, traceback.format_exc())
             return body
+        if self._framed and self._back.link == "embedded":
+            log(self._environ, traceback.format_exc())
+            return b"-\r\n"
         time.sleep(PAUSE)
-        self._back.break_off()
+        self._back.break_off(self._kept)
         if isinstance(error, SystemExit):
             # uWSGI would end the process, and with it the requests of all its threads.
             raise RuntimeError("the application has tried to exit within a response") from error
@@ -439,13 +541,14 @@ class Pieces:
             data = next(self._pieces, None)
             if not response.begun:
                 response.begin(0 if data is None else None)
-            if data is not None:
+            data = data and response.within(data)
+            if data:
                 return response.frame(data)
+            self._ended = True
+            data = response.end()
         except (Exception, SystemExit) as error:
             self._ended = True
             return response.fail(error)
-        self._ended = True
-        data = response.end()
         if not data:
             raise StopIteration
         return data
@@ -475,5 +578,5 @@ application = wrap(
         os.fsencode(os.environ.get("PYWEB_SCRIPT_NAME", "")).decode("latin-1"),
         frozenset(filter(None, os.environ.get("PYWEB_ALLOWED", "").split(","))),
     ),
-    Back(*(os.environ.get(f"PYWEB_{name}", "") for name in ("BACK", "LINK", "TRANSPORT"))),
+    back_of(os.environ),
 )

@@ -15,7 +15,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, PlanError, plan
 from ansible_collections.pyweb.stack.plugins.module_utils.plain import plain
 from grammars import tokens_of
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from rendering import files
 from test_environment_file import parse
 
@@ -33,6 +33,18 @@ def ranks(urls: list[str]) -> dict[str, int]:
     return {url: place for place, (_lower, _number, url) in enumerate(sorted((url.lower(), -number, url) for number, url in enumerate(urls)))}
 
 
+def inside(urls: list[str]) -> set[tuple[str, str]]:
+    """Pairs of URLs of which the second is inside the first."""
+    return {(one, other) for one in urls for other in urls if one != other and other.startswith(one)}
+
+
+def renamed(urls: list[str]) -> dict[str, str]:
+    """Plain URLs in the same order, and inside one another as these are."""
+    around = inside(urls)
+    places = ranks(urls)
+    return {url: "/" + "".join(f"qurl{places[each]}/" for each in sorted(places, key=len) if each == url or (each, url) in around) for url in urls}
+
+
 def harmless(site: dict, planned: dict) -> dict:
     """A definition of the same shape, of plain words: what is sorted stays in the same order, what is counted the same number."""
     names = planned["server_names"]
@@ -40,7 +52,7 @@ def harmless(site: dict, planned: dict) -> dict:
     # The longest come first.
     wild = sorted((name for name in names if name.startswith("*.")), key=lambda name: (-len(name), name))
     known = {**exact, **{name: f"*.qwild{place}.test" for place, name in enumerate(wild)}}
-    urls = ranks([static["url"] for static in site.get("static", [])])
+    urls = renamed([static["url"] for static in site.get("static", [])])
     return {
         **{key: site[key] for key in site if key not in FREE},
         "name": "qsite",
@@ -51,7 +63,7 @@ def harmless(site: dict, planned: dict) -> dict:
         "static": [
             {
                 **static,
-                "url": f"/qurl{urls[static['url']]}/",
+                "url": urls[static["url"]],
                 "path": f"{'/' if static['path'].startswith('/') else ''}qpath{place}{'/' if static['path'].endswith('/') else ''}",
             }
             for place, static in enumerate(site.get("static", []))
@@ -139,6 +151,9 @@ def test_none_changes_the_meaning_of_a_configuration(front):
         except PlanError as error:
             assert all(re.match(r"sites\[.+\]\..+: .", line) and line.isprintable() for line in error.faults), error.faults
             return
+        urls = [static["url"] for static in site.get("static", [])]
+        # A plain name has one order among those that differ in capital letters.
+        assume(len(inside(urls)) == len(inside([url.lower() for url in urls])))
         accepted.append(site)
         (of_front,) = planned[f"front_{front}_sites"]
         (of_app,) = planned["app_sites"]

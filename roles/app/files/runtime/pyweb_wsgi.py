@@ -322,11 +322,12 @@ class Keeper:
             except BlockingIOError:
                 pass
             for other, descriptors, *_flags in kept:
-                front = select.poll()
-                front.register(descriptors[0], 0)
-                if other != token and not front.poll(0):
-                    socket.send_fds(sender, [other], descriptors)
-                os.close(descriptors[0])
+                for descriptor in descriptors:
+                    front = select.poll()
+                    front.register(descriptor, 0)
+                    if other != token and not front.poll(0):
+                        socket.send_fds(sender, [other], [descriptor])
+                    os.close(descriptor)
 
 
 class Response:

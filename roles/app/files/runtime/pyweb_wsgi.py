@@ -293,7 +293,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._numbers = itertools.count()
 
-    def _pair(self) -> tuple[socket.socket, socket.socket]:
+    def _pair(self) -> tuple:
         import uwsgi
 
         return self._pairs[uwsgi.worker_id() - 1]

@@ -15,7 +15,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, PlanError, plan
 from ansible_collections.pyweb.stack.plugins.module_utils.plain import plain
 from grammars import tokens_of
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import Phase, assume, given, settings
 from rendering import files
 from test_environment_file import parse
 
@@ -143,7 +143,7 @@ def test_none_changes_the_meaning_of_a_configuration(front):
     accepted = []
 
     # It takes longer to make an example smaller than to read it.
-    @settings(max_examples=170, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=170, phases=[Phase.generate])
     @given(definitions(front))
     def check(site):
         try:

@@ -720,7 +720,7 @@ def assert_safe(key, value):
         assert SAFE[key].fullmatch(value), (key, value)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(hosts())
 def test_what_is_not_refused_is_safe_to_render(values):
     try:

@@ -19,11 +19,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils.protocols import (
     Request,
     cgi_environ,
 )
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
-
-settings.register_profile("pyweb", deadline=None)  # a busy machine is no fault
-settings.load_profile("pyweb")
 
 TOKEN = st.text("!#$%&'*+-.^_`|~09azAZ", min_size=1, max_size=8)
 VALUE = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=40).map(str.strip)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import io
 import itertools
 import os
@@ -418,8 +420,10 @@ def descriptors():
 @pytest.fixture
 def keeping(wsgi, monkeypatch):
     """Asks an application over a connection that is closed after it; returns the front's end of it."""
+    gc.collect()
     before = descriptors()
     site = wsgi.Back("uwsgi", "uwsgi", "unix", wsgi.Keeper(1))
+    monkeypatch.setitem(wsgi.wrap.__globals__, "PAUSE", 0)
 
     def ask(application):
         front, back = socket.socketpair()
@@ -465,6 +469,16 @@ def test_a_failed_stream_is_for_the_front_to_give_up_on(keeping):
         assert is_open(one) and is_open(another)
     with keeping(streams) as good:
         assert not is_open(good), "and what other fronts have given up on is closed"
+
+
+def test_a_good_stream_is_none_the_worse_where_too_many_have_failed(keeping):
+    with contextlib.ExitStack() as fronts:
+        failed = [fronts.enter_context(keeping(fails_after_data)) for _number in range(400)]
+        assert is_open(failed[0]) and not is_open(failed[-1])
+        assert not is_open(fronts.enter_context(keeping(streams)))
+        assert is_open(failed[0])
+    with keeping(streams):
+        pass
 
 
 def test_a_stream_outlives_its_process_until_it_is_complete(wsgi, monkeypatch):

@@ -300,20 +300,23 @@ class Keeper:
 
     def keep(self, descriptor: int) -> bytes:
         """What to settle it by; nothing where too many are kept."""
+        token = b"%d %d" % (os.getpid(), next(self._numbers))
+        return token if self._send(token, descriptor) else b""
+
+    def _send(self, token: bytes, descriptor: int) -> bool:
         import socket
 
-        token = b"%d %d" % (os.getpid(), next(self._numbers))
         try:
             socket.send_fds(self._pair()[0], [token], [descriptor])
         except OSError:
-            return b""
-        return token
+            return False
+        return True
 
     def settle(self, token: bytes) -> None:
         """Let go of this connection, and of those whose fronts have gone."""
         import socket
 
-        sender, receiver = self._pair()
+        receiver = self._pair()[1]
         with self._lock:
             kept = []
             try:
@@ -326,7 +329,7 @@ class Keeper:
                     front = select.poll()
                     front.register(descriptor, 0)
                     if other != token and not front.poll(0):
-                        socket.send_fds(sender, [other], [descriptor])
+                        self._send(other, descriptor)
                     os.close(descriptor)
 
 

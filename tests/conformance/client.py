@@ -14,6 +14,7 @@ row that holds no longer, is unexpected, and the exit status is 1.
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import functools
 import hashlib
 import itertools
@@ -656,6 +657,8 @@ def uploaded(answer: Response, body: bytes) -> str:
     """Whether the body reached the application."""
     if answer.status != 200:
         return f"status {answer.status}"
+    if not answer.whole:
+        return "200 cut off"
     told = json.loads(answer.body)
     if told["sha256"] == checksum([body]):
         return "same"
@@ -745,6 +748,14 @@ def bodies(target: Target) -> Iterator[Check]:
 
     for size in (1000, 100_000, 3_000_000):
         yield Check(f"early answer to {size}", lambda t, size=size: early(t, size), ([413, "not wanted"],))
+    yield Check("early answer to 3000000, without a length", lambda t: outcome(t.ask(t.action("stream", count=2, pause=0), "POST", body=bytes(3_000_000))), ("200 whole",))
+    yield Check("up 3000000, read within the answer", lambda t: uploaded(t.ask(t.action("upload", answer="first"), "POST", body=large), large), ("same",))
+
+    def side_by_side(t):
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            return sorted(set(pool.map(lambda number: uploaded(t.ask(t.action("upload"), "POST", body=large), large), range(32))))
+
+    yield Check("32 uploads, 8 at a time", side_by_side, (["same"],))
     if not target.max_body_size:
         yield Check("up 50 MiB", large_up, ("same",))
         yield Check("down 50 MiB", large_down, ("same",))

@@ -559,18 +559,40 @@ def test_exc_info_and_write_are_the_servers(wsgi):
     assert sent.startswith(b"Status: 503 Service Unavailable\r\n") and sent.endswith(b"\r\n\r\none two")
 
 
-def test_lines_of_a_body_over_fastcgi_are_read_by_read_alone(wsgi):
-    class Source:
-        """uWSGI's, of which only read() may be asked, and not for more than there is."""
+class Source:
+    """uWSGI's input, of which only read() may be asked, and not for more than there is."""
 
-        def __init__(self, data):
-            self.data = data
+    def __init__(self, data):
+        self.data = data
 
-        def read(self, size):
-            assert size <= len(self.data)
-            piece, self.data = self.data[: min(size, 5)], self.data[min(size, 5) :]
-            return piece
+    def read(self, size):
+        assert size <= len(self.data)
+        piece, self.data = self.data[: min(size, 5)], self.data[min(size, 5) :]
+        return piece
 
+
+def posted(wsgi, link, source, length, application, start_response=lambda *args: None):
+    """The answer of an application that uWSGI runs."""
+    environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(length), "wsgi.input": source, "wsgi.errors": io.StringIO()}
+    return wsgi.wrap(application, [], wsgi.Back("uwsgi", link, "unix"))(environ, start_response)
+
+
+@pytest.fixture
+def uwsgi(monkeypatch):
+    """uWSGI's module, and in ends how often it was asked to read the end of a body."""
+    module = SimpleNamespace(ends=0)
+
+    def chunked_read(timeout):
+        module.ends += 1
+        raise OSError("unable to receive chunked part")
+
+    module.chunked_read = chunked_read
+    monkeypatch.setitem(sys.modules, "uwsgi", module)
+    return module
+
+
+@pytest.mark.parametrize(("link", "ends"), [("fastcgi", 1), ("uwsgi", 0)])
+def test_a_body_from_uwsgi_is_read_by_read_alone_to_its_end_before_the_answer(wsgi, uwsgi, link, ends):
     body = b"one\ntwo lines\n\nlast"
     seen = []
 
@@ -580,19 +602,76 @@ def test_lines_of_a_body_over_fastcgi_are_read_by_read_alone(wsgi):
         start_response("200 OK", [])
         return []
 
-    environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(len(body)), "wsgi.input": Source(body)}
-    list(wsgi.wrap(application, [], wsgi.Back("uwsgi", "fastcgi", "unix"))(environ, lambda *args: None))
+    begun = []
+    posted(wsgi, link, Source(body), len(body), application, lambda *args: begun.append(uwsgi.ends))
     assert seen == [b"one\n", [b"two lines\n", b"\n", b"last"], b"", b""]
+    assert begun == [ends]
 
 
-def test_what_nobody_reads_over_fastcgi_is_waited_for_a_moment_alone(wsgi, monkeypatch):
+def test_the_first_of_a_body_is_read_before_the_application_is_asked(wsgi, uwsgi):
+    source = Source(b"hello")
+
+    def application(environ, start_response):
+        assert (source.data, uwsgi.ends) == (b"", 1)
+        start_response("200 OK", [])
+        return []
+
+    posted(wsgi, "fastcgi", source, 5, application)
+
+
+def test_a_body_that_does_not_come_is_a_bad_request(wsgi):
+    class Gone:
+        def read(self, size):
+            raise OSError("the client has gone")
+
+    statuses = []
+    result = posted(wsgi, "uwsgi", Gone(), 5, None, lambda status, *args: statuses.append(status))
+    assert (statuses, list(result)) == (["400 Bad Request"], [b"Bad Request"])
+
+
+@pytest.mark.parametrize(("link", "server", "is_gathered"), [("uwsgi", "nginx/1.22.1", True), ("http", "", True), ("uwsgi", "lighttpd/1.4.69", False)])
+@pytest.mark.parametrize("name", ["uwsgi", "flup", "mod_wsgi"])
+def test_a_body_is_gathered_before_an_answer_begins_that_may_still_read_it(wsgi, name, link, server, is_gathered):
+    """nginx sends no more of it once it has the head of the answer."""
+    content = bytes(range(256)) * 1024
+    source = io.BytesIO(content)
+
+    def application(environ, start_response):
+        taken = environ["wsgi.input"]
+        start_response("200 OK", [])
+        yield b"begun"
+        seen.append(source.tell() == len(content))
+        yield taken.read(100)
+        yield taken.read()
+
+    seen = []
+    environ = request(REQUEST_METHOD="POST", CONTENT_LENGTH=str(len(content)), SERVER_SOFTWARE=server, **{"wsgi.input": source})
+    result = wsgi.wrap(application, [], wsgi.Back(name, link, "unix"))(environ, lambda *args: None)
+    assert b"".join(result) == b"begun" + content
+    assert seen == [is_gathered]
+
+
+@pytest.mark.parametrize("in_records", [True, False])
+def test_what_nobody_reads_is_waited_for_a_moment_alone(wsgi, monkeypatch, in_records):
     """nginx stops sending when it has the head of an answer, and waits for its end."""
     front, back = socket.socketpair()
     with front, back:
         monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(connection_fd=back.fileno))
         front.send(b"some of it")
-        body = wsgi.Body(None, 1000)
+        body = wsgi.Body(None, 1000, in_records)
         assert body.rest(4) == b"some"
         assert body.rest(65536) == b" of it"
         assert body.rest(65536) == b""
-        assert back.recv(1) == b"", "uWSGI waits for no more either"
+        if in_records:
+            assert back.recv(1) == b"", "uWSGI waits for no more either"
+
+
+def test_what_has_come_is_waited_for_no_more(wsgi, monkeypatch):
+    front, back = socket.socketpair()
+    with front, back:
+        monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(connection_fd=back.fileno))
+        monkeypatch.setattr(wsgi, "PATIENCE", None)  # for ever
+        front.send(b"all of it")
+        body = wsgi.Body(None, 9, False)
+        assert body.rest(65536) == b"all of it"
+        assert body.rest(65536) == b""

@@ -87,16 +87,24 @@ def seen(environ, start_response, query):
 
 
 def upload(environ, start_response, query):
-    """Length and checksum of the body; read: sized, lines, readline, all; first: seconds until a first piece came."""
-    begun, first, length, digest = time.monotonic(), None, 0, hashlib.sha256()
-    for data in read_body(environ, query.get("read", "sized")):
-        if first is None:
-            first = time.monotonic() - begun
-        length += len(data)
-        digest.update(data)
-    remember(f"upload {length} {query.get('token')}")
-    told = {"length": length, "sha256": digest.hexdigest(), "content_length": environ.get("CONTENT_LENGTH"), "first": first}
-    return respond_json(start_response, told)
+    """Length and checksum of the body; read: sized, lines, readline, all; answer=first: begun before the body is read."""
+
+    def read():
+        length, digest = 0, hashlib.sha256()
+        for data in read_body(environ, query.get("read", "sized")):
+            length += len(data)
+            digest.update(data)
+        remember(f"upload {length} {query.get('token')}")
+        return {"length": length, "sha256": digest.hexdigest()}
+
+    def pieces():
+        yield b" "
+        yield json.dumps(read()).encode()
+
+    if query.get("answer") == "first":
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return pieces()
+    return respond_json(start_response, read())
 
 
 def ignore(environ, start_response, query):

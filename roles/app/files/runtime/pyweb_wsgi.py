@@ -63,6 +63,8 @@ SETTINGS = ("PYWEB_CHUNKS", "ap_trust_cgilike_cl")
 PAUSE = 0.2
 # Milliseconds to wait for more of a body that nobody reads.
 PATIENCE = 500
+# Bytes that are read of a body at once, and the first of them before the application is asked: more than uWSGI has read of it with the head.
+BLOCK = 65536
 
 
 class BadRequest(Exception):
@@ -187,18 +189,23 @@ def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], back: 
     """The application behind the repairs, with its response begun and ended the same by every server."""
 
     def wrapped(environ: dict, start_response: Callable) -> Iterable[bytes]:
-        response = Response(environ, start_response, back)
+        body = back.take_over_body(environ)
+        response = Response(environ, start_response, back, body)
         try:
             for mend in repair:
                 mend(environ)
-            back.take_over_body(environ)
-        except BadRequest as error:
-            log(environ, f"{error.status}: {error}\n")
-            return back.hear_out(environ, [response.plain(error.status)])
-        try:
-            return back.hear_out(environ, response.of(application(environ, response.start)))
-        except (Exception, SystemExit) as error:
-            return back.hear_out(environ, [response.fail(error)])
+            if body and back.hears_out:
+                body.peek()
+        except (BadRequest, OSError) as error:
+            status = getattr(error, "status", BadRequest.status)  # without, the body has not come
+            log(environ, f"{status}: {error}\n")
+            result = [response.plain(status)]
+        else:
+            try:
+                result = response.of(application(environ, response.start))
+            except (Exception, SystemExit) as error:
+                result = [response.fail(error)]
+        return HearingOut(result, body.raw.rest) if body and back.hears_out else result
 
     return wrapped
 
@@ -213,23 +220,22 @@ class Back:
         self._resets = name == "uwsgi" and link in ("uwsgi", "scgi", "fastcgi") and transport == "tcp"
         self._spoils = name == "uwsgi" and link == "fastcgi"
         self._keeper = keeper
-        self._hears_out = name == "uwsgi"
+        # It would reset the connection, and the answer with it, where something of the request is unread. Its own way, post-buffering, ended
+        # workers long before the time limit of a request, under uploads side by side (2.0.28).
+        self.hears_out = name == "uwsgi"
 
-    def hear_out(self, environ: dict, result: Iterable[bytes]) -> Iterable[bytes]:
-        """The result, after which the rest of the request is read: uWSGI would reset the connection, and the answer with it.
-
-        Its own way, post-buffering, ended workers long before the time limit of a request, under uploads side by side (2.0.28).
-        """
-        if not self._hears_out or environ.get("CONTENT_LENGTH", "0") in ("", "0"):
-            return result
-        source = environ["wsgi.input"]
-        return HearingOut(result, source.raw.rest if isinstance(source, io.BufferedReader) else source.read)
-
-    def take_over_body(self, environ: dict) -> None:
-        """Read the body by read() alone: over FastCGI uWSGI's readline() fails where a line is in two records."""
+    def take_over_body(self, environ: dict) -> io.BufferedReader | None:
+        """Stand between the application and the server, to know how much of a body is still to come."""
         length = environ.get("CONTENT_LENGTH") or "0"
-        if self._spoils and length.isdigit() and int(length):
-            environ["wsgi.input"] = io.BufferedReader(Body(environ["wsgi.input"], int(length)), 65536)
+        if self.link == "embedded" or not length.isdigit() or not int(length):
+            return None
+        # uWSGI's readline() fails over FastCGI where a line is in two records: this one asks it for read() alone.
+        body = io.BufferedReader(Body(environ["wsgi.input"], int(length), self._spoils), BLOCK)
+        environ["wsgi.input"] = body
+        return body
+
+    def may_be_behind_nginx(self, environ: dict) -> bool:
+        return self.link == "http" or environ.get("SERVER_SOFTWARE", "").startswith("nginx")
 
     def keep(self, environ: dict) -> bytes:
         """Let the connection outlive this process, whose end its front would take for that of the response; what settles it."""
@@ -336,11 +342,12 @@ class Keeper:
 class Response:
     """The server's side of PEP 3333 for the application, and the application's for the server."""
 
-    __slots__ = ("_back", "_environ", "_framed", "_frames", "_headers", "_kept", "_left", "_start_response", "_status", "_write", "begun")
+    __slots__ = ("_back", "_body", "_environ", "_framed", "_frames", "_headers", "_kept", "_left", "_start_response", "_status", "_write", "begun")
 
-    def __init__(self, environ: dict, start_response: Callable, back: Back) -> None:
+    def __init__(self, environ: dict, start_response: Callable, back: Back, body: io.BufferedReader | None = None) -> None:
         self.begun = False
         self._back = back
+        self._body = body
         self._environ = environ
         self._framed = False
         self._frames = back.frames or "PYWEB_CHUNKS" in environ
@@ -383,6 +390,8 @@ class Response:
                 headers = [*headers, *(self._stream_headers(may_frame) if length is None else [("Content-Length", str(length))])]
             elif length is not None and length != self._left:
                 raise RuntimeError(f"the application has sent {length} bytes as a body of {self._left}")
+        if length is None and may_frame and self._body and self._back.may_be_behind_nginx(self._environ):
+            self._body.raw.gather()
         try:
             self._write = self._start_response(self._status, headers, *([exc_info] if exc_info else []))
         except SystemError as error:
@@ -398,7 +407,7 @@ class Response:
         return self._environ.get("REQUEST_METHOD") == "HEAD" or self._status.startswith(("1", "204", "304"))
 
     def _stream_headers(self, may_frame: bool) -> Iterator[tuple[str, str]]:
-        if self._back.link == "http" or self._environ.get("SERVER_SOFTWARE", "").startswith("nginx"):
+        if self._back.may_be_behind_nginx(self._environ):
             yield "X-Accel-Buffering", "no"  # nginx sends it on as it comes, and nobody this header
         if may_frame and self._frames and self._environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
             self._framed = True
@@ -480,44 +489,76 @@ class HearingOut:
                 close()
         finally:
             try:
-                while self._read(65536):
+                while self._read(BLOCK):
                     pass
             except OSError:
                 pass  # the front has gone
 
 
 class Body(io.RawIOBase):
-    """The body of a request that came over FastCGI."""
+    """The body of a request; in_records: it came to uWSGI over FastCGI."""
 
-    def __init__(self, source, length: int) -> None:
+    def __init__(self, source, length: int, in_records: bool) -> None:
         super().__init__()
         self._source = source
-        self._left = length
+        self._left = length  # to come
+        self._in_records = in_records
+        self._gathered = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer) -> int:
-        data = self._source.read(min(len(buffer), self._left)) if self._left else b""
+        data = self._gathered.read(len(buffer)) if self._gathered else self._read(len(buffer))
         buffer[: len(data)] = data
-        self._left -= len(data)
         return len(data)
 
+    def _read(self, size: int) -> bytes:
+        data = self._source.read(min(size, self._left)) if self._left else b""
+        self._left -= len(data)
+        if data and not self._left and self._in_records:
+            self._read_end()
+        return data
+
+    def gather(self) -> None:
+        """Take in what is still to come, for a reader who begins to answer before: nginx sends no more once it has the head of an answer."""
+        if self._left:
+            import tempfile
+
+            gathered = tempfile.SpooledTemporaryFile(16 * BLOCK)
+            while data := self._read(BLOCK):
+                gathered.write(data)
+            gathered.seek(0)
+            self._gathered = gathered
+
+    def _read_end(self) -> None:
+        """Let uWSGI read the record that ends the body, which it waits for before it ends the answer, and which nginx does not send
+        any more once it has the head of one. chunked_read() is for another purpose, reads on in the records, and fails at their end.
+        """
+        import uwsgi
+
+        try:
+            uwsgi.chunked_read(1)
+        except OSError:
+            pass
+
     def rest(self, size: int) -> bytes:
-        """More that the front has sent, in its records, or nothing where no more comes: nginx sends none once it has the head of
-        an answer, and waits for its end, while uWSGI's read() would wait for all that it was asked for.
+        """More that the front has sent, or nothing where no more comes: nginx sends none once it has the head of an answer, and may
+        wait for its end, while uWSGI's read() would wait for all that it was asked for.
         """
         import socket
 
         import uwsgi
 
-        if not self._left:
+        if not self._left and not self._in_records:
             return b""
         with socket.socket(fileno=os.dup(uwsgi.connection_fd())) as connection:
             waiting = select.poll()
             waiting.register(connection, select.POLLIN)
-            data = connection.recv(size, socket.MSG_DONTWAIT) if waiting.poll(PATIENCE) else b""
-            if not data:
+            data = connection.recv(size, socket.MSG_DONTWAIT) if self._left and waiting.poll(PATIENCE) else b""
+            if not self._in_records:
+                self._left -= len(data)
+            elif not data:
                 # Before it ends the answer uWSGI would wait for the rest.
                 connection.shutdown(socket.SHUT_RD)
             return data

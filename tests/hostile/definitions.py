@@ -40,8 +40,10 @@ BREAKING = (
 )  # fmt: skip
 
 UNRESERVED = string.ascii_letters + string.digits + "._~-"
-NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,30}", fullmatch=True)
-LABELS = st.from_regex(r"[a-z0-9]([a-zA-Z0-9-]{0,20}[a-z0-9])?", fullmatch=True) | st.sampled_from(["xn--bcher-kva", "0", "a" * 63])
+# What YAML takes for something else than a text.
+NO_TEXTS = st.sampled_from(["no", "off", "true", "y", "null", "nan"])
+NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,30}", fullmatch=True) | NO_TEXTS
+LABELS = st.from_regex(r"[a-z0-9]([a-zA-Z0-9-]{0,20}[a-z0-9])?", fullmatch=True) | st.sampled_from(["xn--bcher-kva", "0", "1e3", "a" * 63]) | NO_TEXTS
 HOSTS = st.lists(LABELS, min_size=1, max_size=5).map(".".join).filter(lambda host: len(host) <= 251)
 # Some that several sites share.
 SHARED = st.sampled_from(["www.shared.test", "a.shared.test", "*.shared.test", "*.a.shared.test", "shared.test"])

@@ -227,13 +227,20 @@ class Target:
     def action(self, name: str, **query) -> str:
         return f"/-/{name}" + (f"?{urlencode(query, doseq=True, encoding='latin-1')}" if query else "")
 
+    def told(self, action: str, **query):
+        """What the application says of itself, to know something by."""
+        answer = self.ask(self.action(action, **query))
+        if answer.status != 200 or not answer.whole:
+            raise ValueError(f"{action} was answered with {answer.status}: {answer.body[:300]!r}")
+        return json.loads(answer.body)
+
     def seen(self, token: str) -> list[str]:
         """The requests with the token that have reached the application."""
-        return json.loads(self.ask(self.action("seen", token=token)).body)
+        return self.told("seen", token=token)
 
     @functools.cached_property
     def about(self) -> dict:
-        return json.loads(self.ask(self.action("about")).body)
+        return self.told("about")
 
     @functools.cached_property
     def debian(self) -> str:

@@ -42,7 +42,9 @@ class ActionModule(ActionBase):
             arguments[name] = [{key: value for key, value in entry.items() if key != "values"} for entry in arguments[name]]
         for command in arguments["commands"]:
             command.pop("site")
-        answer = self._execute_module("pyweb.stack.apply", arguments, task_vars=task_vars)
+        # The arguments hold whole files, secrets among them, and the host's system log shall not: the module's own no_log is not asked.
+        quiet = {**(task_vars or {}), "ansible_no_target_syslog": True}
+        answer = self._execute_module("pyweb.stack.apply", arguments, task_vars=quiet)
         missing = answer.pop("missing", [])
         if missing:
             install = self._execute_module(
@@ -53,7 +55,7 @@ class ActionModule(ActionBase):
             if install.get("failed"):
                 result.update(failed=True, msg=f"The packages {', '.join(missing)} cannot be installed; nothing else was changed: {install.get('msg')}")
                 return result
-            answer = self._execute_module("pyweb.stack.apply", {**arguments, "installed": brought(install.get("stdout", ""))}, task_vars=task_vars)
+            answer = self._execute_module("pyweb.stack.apply", {**arguments, "installed": brought(install.get("stdout", ""))}, task_vars=quiet)
             answer.update(changed=True, packages=missing)
         result.update(answer)
         result.pop("invocation", None)

@@ -439,8 +439,7 @@ def made(record: Record) -> dict[str, dict]:
 
 
 def main() -> None:
-    # Arguments hold whole files, secrets among them: keep them out of the host's system log.
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, no_log=True)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     parameters = module.params
     if not module.check_mode:
         lock()

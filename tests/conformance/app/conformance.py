@@ -78,7 +78,8 @@ def echo(environ, start_response, query):
 
 def about(environ, start_response, query):
     keys = ("PYWEB_REQUEST_TIMEOUT", "CONFORMANCE_MAX_BODY_SIZE")
-    return respond_json(start_response, {"debian": platform.freedesktop_os_release().get("VERSION_ID", ""), **{key: os.environ.get(key) for key in keys}})
+    told = {"pid": os.getpid(), "debian": platform.freedesktop_os_release().get("VERSION_ID", "")}
+    return respond_json(start_response, {**told, **{key: os.environ.get(key) for key in keys}})
 
 
 def seen(environ, start_response, query):

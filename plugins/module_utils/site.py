@@ -162,9 +162,10 @@ def _server_name(value: Any) -> str:
     value = text(None, wanted)(value).lower()
     if len(value) > 253 or not SERVER_NAME.fullmatch(value):
         raise Fault(f"{value!r} is not {wanted}" + ("; write its form in ASCII (xn--...)" if not value.isascii() else ""))
-    # Apache and lighttpd take such a name for an address, and refuse it.
-    if value.rpartition(".")[2].isdigit() and not ADDRESS.fullmatch(value):
-        raise Fault(f"{value!r} ends with a number, which only an address such as 192.0.2.1 does; choose another name")
+    # Apache and lighttpd take a number there for an address's, and Apache no last label that begins with a digit (RFC 1123, section 2.1).
+    _before, dot, last = value.rpartition(".")
+    if (last.isdigit() or dot and last[0].isdigit()) and not ADDRESS.fullmatch(value):
+        raise Fault(f"{value!r} has a last label that begins with a digit, as only an address such as 192.0.2.1 has; choose another name")
     return value
 
 

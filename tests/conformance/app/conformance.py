@@ -83,8 +83,8 @@ def about(environ, start_response, query):
 
 
 def seen(environ, start_response, query):
-    """What has reached the application and holds the token."""
-    return respond_json(start_response, [line for line in SEEN if query["token"] in line])
+    """What has reached the application and holds the token; a copy, since other threads remember more meanwhile."""
+    return respond_json(start_response, [line for line in tuple(SEEN) if query["token"] in line])
 
 
 def upload(environ, start_response, query):

@@ -4,14 +4,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import io
 import itertools
-import os
 import runpy
-import signal
-import socket
 import sys
 from types import SimpleNamespace
 from wsgiref.handlers import SimpleHandler
@@ -32,13 +27,15 @@ def wsgi():
 
 
 def load(**settings):
-    """The module as a back loads it."""
+    """The module, and the application as a back makes it."""
     environ = {"application": "wsgiref.simple_server:demo_app", "link": "uwsgi", "script_name": "", **settings}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "dont_write_bytecode", True)
         for key, value in environ.items():
             patch.setenv(f"PYWEB_{key.upper()}", value)
-        return SimpleNamespace(**runpy.run_path(str(RUNTIME / "pyweb_wsgi.py")))
+        module = SimpleNamespace(**runpy.run_path(str(RUNTIME / "pyweb_wsgi.py")))
+        module.application = module.site(module.Server(environ["link"]))
+        return module
 
 
 def request(**variables):
@@ -204,7 +201,7 @@ def test_mount_that_is_not_ascii():
 
 
 def wrapped(wsgi, application):
-    return wsgi.wrap(application, (), wsgi.Back())
+    return wsgi.wrap(application, (), wsgi.Server())
 
 
 def begin(start_response):
@@ -270,7 +267,7 @@ def test_uwsgi_takes_exc_info_and_lets_python_find_fault(wsgi):
     assert statuses == ["500 Internal Server Error"]
 
 
-def began(wsgi, back, body, **variables):
+def began(wsgi, server, body, **variables):
     """The headers with which a response to a result begins, and its pieces."""
 
     def application(environ, start_response):
@@ -278,7 +275,7 @@ def began(wsgi, back, body, **variables):
         return body
 
     calls = []
-    result = wsgi.wrap(application, (), back)(request(**variables), lambda *arguments: calls.append(arguments))
+    result = wsgi.wrap(application, (), server)(request(**variables), lambda *arguments: calls.append(arguments))
     pieces = list(result)
     (status, headers), = calls
     return dict(headers[2:]), pieces
@@ -286,11 +283,11 @@ def began(wsgi, back, body, **variables):
 
 @pytest.mark.parametrize("body, length", [([b"a", b"bc"], "3"), ((b"a",), "1"), ([], "0"), (iter(()), "0")])
 def test_length_that_is_known_is_told(wsgi, body, length):
-    assert began(wsgi, wsgi.Back(), body)[0] == {"Content-Length": length}
+    assert began(wsgi, wsgi.Server(), body)[0] == {"Content-Length": length}
 
 
 def test_response_to_head_gets_no_length(wsgi):
-    assert began(wsgi, wsgi.Back(), [], REQUEST_METHOD="HEAD")[0] == {}
+    assert began(wsgi, wsgi.Server(), [], REQUEST_METHOD="HEAD")[0] == {}
 
 
 def told(length, result, at_once=b"", **variables):
@@ -337,18 +334,16 @@ def test_length_of_what_has_no_body_is_let_be(wsgi, variables, status):
 
 
 def test_stream_is_marked_for_nginx_alone(wsgi):
-    assert began(wsgi, wsgi.Back(), iter([b"a"]))[0] == {}
-    assert began(wsgi, wsgi.Back(), iter([b"a"]), SERVER_SOFTWARE="nginx/1.26")[0] == {"X-Accel-Buffering": "no"}
+    assert began(wsgi, wsgi.Server(), iter([b"a"]))[0] == {}
+    assert began(wsgi, wsgi.Server(), iter([b"a"]), SERVER_SOFTWARE="nginx/1.26")[0] == {"X-Accel-Buffering": "no"}
 
 
-@pytest.mark.parametrize("name, transport", [("uwsgi", "unix"), ("mod_wsgi", "tcp")])
 @pytest.mark.parametrize("protocol, headers, pieces", [
     ("HTTP/1.1", {"X-Accel-Buffering": "no", "Transfer-Encoding": "chunked"}, [b"1\r\na\r\n", b"a\r\n0123456789\r\n", b"0\r\n\r\n"]),
     ("HTTP/1.0", {"X-Accel-Buffering": "no"}, [b"a", b"0123456789"]),
 ])
-def test_stream_over_http_has_an_end(wsgi, name, transport, protocol, headers, pieces):
-    back = wsgi.Back(name, "http", transport)
-    assert began(wsgi, back, iter([b"a", b"", b"0123456789"]), SERVER_PROTOCOL=protocol) == (headers, pieces)
+def test_stream_over_http_has_an_end(wsgi, protocol, headers, pieces):
+    assert began(wsgi, wsgi.Server("http"), iter([b"a", b"", b"0123456789"]), SERVER_PROTOCOL=protocol) == (headers, pieces)
 
 
 def quits_after_data(environ, start_response):
@@ -408,92 +403,9 @@ def test_failure_within_the_response_is_raised(wsgi, application):
 def test_failure_inside_apache_ends_in_what_is_no_chunk(wsgi, application):
     environ = request(SERVER_PROTOCOL="HTTP/1.1", PYWEB_CHUNKS="1")
     sent = []
-    sent += wsgi.wrap(application, (), wsgi.Back("mod_wsgi", "embedded"))(environ, lambda *arguments: sent.append)
+    sent += wsgi.wrap(application, (), wsgi.Server("embedded"))(environ, lambda *arguments: sent.append)
     assert sent == [b"4\r\ndata\r\n", b"-\r\n"]
     assert "ValueError: reason" in environ["wsgi.errors"].getvalue()
-
-
-def descriptors():
-    return len(os.listdir("/proc/self/fd"))
-
-
-@pytest.fixture
-def keeping(wsgi, monkeypatch):
-    """Asks an application over a connection that is closed after it; returns the front's end of it."""
-    gc.collect()
-    before = descriptors()
-    site = wsgi.Back("uwsgi", "uwsgi", "unix", wsgi.Keeper(1))
-    monkeypatch.setitem(wsgi.wrap.__globals__, "PAUSE", 0)
-
-    def ask(application):
-        front, back = socket.socketpair()
-        front.setblocking(False)
-        with back:
-            monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(connection_fd=back.fileno, worker_id=lambda: 1))
-            try:
-                result = list(wsgi.wrap(application, (), site)(request(), lambda *arguments: back.send))
-                back.send(b"".join(result))
-            except ValueError:
-                pass
-        return front
-
-    yield ask
-    assert descriptors() == before + 2, "the keeper's own"
-
-
-def fails_with_a_length(environ, start_response):
-    start_response("200 OK", [("Content-Length", "100")])
-    yield b"data"
-    raise ValueError
-
-
-def streams(environ, start_response):
-    begin(start_response)
-    yield b"data"
-
-
-def is_open(front):
-    try:
-        while front.recv(100):
-            pass
-    except BlockingIOError:
-        return True
-    return False
-
-
-def test_a_failed_stream_is_for_the_front_to_give_up_on(keeping):
-    with keeping(fails_after_data) as one, keeping(fails_after_write) as another:
-        assert is_open(one) and is_open(another)
-        with keeping(streams) as good, keeping(fails_with_a_length) as told:
-            assert not is_open(good) and not is_open(told)
-        assert is_open(one) and is_open(another)
-    with keeping(streams) as good:
-        assert not is_open(good), "and what other fronts have given up on is closed"
-
-
-def test_a_good_stream_is_none_the_worse_where_too_many_have_failed(keeping):
-    with contextlib.ExitStack() as fronts:
-        failed = [fronts.enter_context(keeping(fails_after_data)) for _number in range(400)]
-        assert is_open(failed[0]) and not is_open(failed[-1])
-        assert not is_open(fronts.enter_context(keeping(streams)))
-        assert is_open(failed[0])
-    with keeping(streams):
-        pass
-
-
-def test_a_stream_outlives_its_process_until_it_is_complete(wsgi, monkeypatch):
-    front, back = socket.socketpair()
-    site = wsgi.Back("uwsgi", "scgi", "tcp", wsgi.Keeper(1))
-    with front, back:
-        front.setblocking(False)
-        monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(connection_fd=back.fileno, worker_id=lambda: 1))
-        pid = os.fork()
-        if not pid:
-            next(wsgi.wrap(streams, (), site)(request(), lambda *arguments: None))
-            os.kill(os.getpid(), signal.SIGKILL)
-        back.close()
-        os.waitpid(pid, 0)
-        assert is_open(front)
 
 
 def test_result_is_read_piece_by_piece_and_closed(wsgi):
@@ -559,79 +471,8 @@ def test_exc_info_and_write_are_the_servers(wsgi):
     assert sent.startswith(b"Status: 503 Service Unavailable\r\n") and sent.endswith(b"\r\n\r\none two")
 
 
-class Source:
-    """uWSGI's input, of which only read() may be asked, and not for more than there is."""
-
-    def __init__(self, data):
-        self.data = data
-
-    def read(self, size):
-        assert size <= len(self.data)
-        piece, self.data = self.data[: min(size, 5)], self.data[min(size, 5) :]
-        return piece
-
-
-def posted(wsgi, link, source, length, application, start_response=lambda *args: None):
-    """The answer of an application that uWSGI runs."""
-    environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(length), "wsgi.input": source, "wsgi.errors": io.StringIO()}
-    return wsgi.wrap(application, [], wsgi.Back("uwsgi", link, "unix"))(environ, start_response)
-
-
-@pytest.fixture
-def uwsgi(monkeypatch):
-    """uWSGI's module, and in ends how often it was asked to read the end of a body."""
-    module = SimpleNamespace(ends=0)
-
-    def chunked_read(timeout):
-        module.ends += 1
-        raise OSError("unable to receive chunked part")
-
-    module.chunked_read = chunked_read
-    monkeypatch.setitem(sys.modules, "uwsgi", module)
-    return module
-
-
-@pytest.mark.parametrize(("link", "ends"), [("fastcgi", 1), ("uwsgi", 0)])
-def test_a_body_from_uwsgi_is_read_by_read_alone_to_its_end_before_the_answer(wsgi, uwsgi, link, ends):
-    body = b"one\ntwo lines\n\nlast"
-    seen = []
-
-    def application(environ, start_response):
-        source = environ["wsgi.input"]
-        seen.extend([source.readline(), source.readlines(), source.read(), source.read(10)])
-        start_response("200 OK", [])
-        return []
-
-    begun = []
-    posted(wsgi, link, Source(body), len(body), application, lambda *args: begun.append(uwsgi.ends))
-    assert seen == [b"one\n", [b"two lines\n", b"\n", b"last"], b"", b""]
-    assert begun == [ends]
-
-
-def test_the_first_of_a_body_is_read_before_the_application_is_asked(wsgi, uwsgi):
-    source = Source(b"hello")
-
-    def application(environ, start_response):
-        assert (source.data, uwsgi.ends) == (b"", 1)
-        start_response("200 OK", [])
-        return []
-
-    posted(wsgi, "fastcgi", source, 5, application)
-
-
-def test_a_body_that_does_not_come_is_a_bad_request(wsgi):
-    class Gone:
-        def read(self, size):
-            raise OSError("the client has gone")
-
-    statuses = []
-    result = posted(wsgi, "uwsgi", Gone(), 5, None, lambda status, *args: statuses.append(status))
-    assert (statuses, list(result)) == (["400 Bad Request"], [b"Bad Request"])
-
-
 @pytest.mark.parametrize(("link", "server", "is_gathered"), [("uwsgi", "nginx/1.22.1", True), ("http", "", True), ("uwsgi", "lighttpd/1.4.69", False)])
-@pytest.mark.parametrize("name", ["uwsgi", "flup", "mod_wsgi"])
-def test_a_body_is_gathered_before_an_answer_begins_that_may_still_read_it(wsgi, name, link, server, is_gathered):
+def test_a_body_is_gathered_before_an_answer_begins_that_may_still_read_it(wsgi, link, server, is_gathered):
     """nginx sends no more of it once it has the head of the answer."""
     content = bytes(range(256)) * 1024
     source = io.BytesIO(content)
@@ -646,32 +487,6 @@ def test_a_body_is_gathered_before_an_answer_begins_that_may_still_read_it(wsgi,
 
     seen = []
     environ = request(REQUEST_METHOD="POST", CONTENT_LENGTH=str(len(content)), SERVER_SOFTWARE=server, **{"wsgi.input": source})
-    result = wsgi.wrap(application, [], wsgi.Back(name, link, "unix"))(environ, lambda *args: None)
+    result = wsgi.wrap(application, [], wsgi.Server(link))(environ, lambda *args: None)
     assert b"".join(result) == b"begun" + content
     assert seen == [is_gathered]
-
-
-@pytest.mark.parametrize("in_records", [True, False])
-def test_what_nobody_reads_is_waited_for_a_moment_alone(wsgi, monkeypatch, in_records):
-    """nginx stops sending when it has the head of an answer, and waits for its end."""
-    front, back = socket.socketpair()
-    with front, back:
-        monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(connection_fd=back.fileno))
-        front.send(b"some of it")
-        body = wsgi.Body(None, 1000, in_records)
-        assert body.rest(4) == b"some"
-        assert body.rest(65536) == b" of it"
-        assert body.rest(65536) == b""
-        if in_records:
-            assert back.recv(1) == b"", "uWSGI waits for no more either"
-
-
-def test_what_has_come_is_waited_for_no_more(wsgi, monkeypatch):
-    front, back = socket.socketpair()
-    with front, back:
-        monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace(connection_fd=back.fileno))
-        monkeypatch.setattr(wsgi, "PATIENCE", None)  # for ever
-        front.send(b"all of it")
-        body = wsgi.Body(None, 9, False)
-        assert body.rest(65536) == b"all of it"
-        assert body.rest(65536) == b""

@@ -247,7 +247,7 @@ class Gateway:
     """What flup's two servers have in common here: the environ is completed, the application called."""
 
     def __init__(self, wsgi, worker: Worker, settings: Settings) -> None:
-        super().__init__(wsgi.application)
+        super().__init__(wsgi.site(wsgi.Server(settings.link)))
         self.worker = worker
         self._server_error = wsgi.server_error
         self._constants = {

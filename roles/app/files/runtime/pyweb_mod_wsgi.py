@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 
 ASSIGNMENT = re.compile(r'^(\w+)="((?:[^"\\]|\\.)*)"$', re.MULTILINE | re.DOTALL | re.ASCII)
 
@@ -29,3 +30,11 @@ def prepare(values: dict[str, str], files: list[str]) -> None:
     # What is imported later must not come out of the release that replaces this one.
     sys.path[:] = [os.path.realpath(path) if path else path for path in sys.path]
     sys.prefix = sys.exec_prefix = os.path.realpath(sys.prefix)
+
+
+def serve(values: dict[str, str], files: list[str]) -> Callable:
+    """The callable that mod_wsgi looks for, when the process is prepared."""
+    prepare(values, files)
+    import pyweb_wsgi  # it comes out of the release
+
+    return pyweb_wsgi.site(pyweb_wsgi.Server(os.environ["PYWEB_LINK"]))

@@ -16,14 +16,11 @@ from __future__ import annotations
 import functools
 import importlib
 import io
-import itertools
 import os
-import select
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 # What a client may have made up: a framework that believes one of these would be told a wrong address, scheme or
 # host, or a wrong proxy for its own requests (HTTP_PROXY). What is true of them is in REMOTE_ADDR, wsgi.url_scheme,
@@ -61,9 +58,7 @@ SETTINGS = ("PYWEB_CHUNKS", "ap_trust_cgilike_cl")
 # Seconds until a response that has failed is broken off: of one that it has not begun to send on, lighttpd would take
 # what has come for the whole.
 PAUSE = 0.2
-# Milliseconds to wait for more of a body that nobody reads.
-PATIENCE = 500
-# Bytes that are read of a body at once, and the first of them before the application is asked: more than uWSGI has read of it with the head.
+# Bytes that are read of a body at once.
 BLOCK = 65536
 
 
@@ -185,17 +180,16 @@ def drop_untrusted(environ: dict) -> None:
             del environ[name]
 
 
-def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], back: Back) -> Callable:
+def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], server: Server) -> Callable:
     """The application behind the repairs, with its response begun and ended the same by every server."""
 
     def wrapped(environ: dict, start_response: Callable) -> Iterable[bytes]:
-        body = back.take_over_body(environ)
-        response = Response(environ, start_response, back, body)
+        body = server.take_over_body(environ)
+        response = Response(environ, start_response, server, body)
         try:
             for mend in repair:
                 mend(environ)
-            if body and back.hears_out:
-                body.peek()
+            server.prefetch(body)
         except (BadRequest, OSError) as error:
             status = getattr(error, "status", BadRequest.status)  # without, the body has not come
             log(environ, f"{status}: {error}\n")
@@ -205,152 +199,64 @@ def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], back: 
                 result = response.of(application(environ, response.start))
             except (Exception, SystemExit) as error:
                 result = [response.fail(error)]
-        return HearingOut(result, body.raw.rest) if body and back.hears_out else result
+        return server.drain(result, body)
 
     return wrapped
 
 
-class Back:
-    """What a server leaves to be done where a response has no length."""
+class Server:
+    """What a server leaves to be done around an application: nothing, here."""
 
-    def __init__(self, name: str = "", link: str = "", transport: str = "", keeper: Keeper | None = None) -> None:
+    def __init__(self, link: str = "") -> None:
         self.link = link
         # It ends with the connection, and the front would take any end for a good one.
         self.frames = link == "http"
-        self._resets = name == "uwsgi" and link in ("uwsgi", "scgi", "fastcgi") and transport == "tcp"
-        self._spoils = name == "uwsgi" and link == "fastcgi"
-        self._keeper = keeper
-        # It would reset the connection, and the answer with it, where something of the request is unread. Its own way, post-buffering, ended
-        # workers long before the time limit of a request, under uploads side by side (2.0.28).
-        self.hears_out = name == "uwsgi"
 
     def take_over_body(self, environ: dict) -> io.BufferedReader | None:
         """Stand between the application and the server, to know how much of a body is still to come."""
         length = environ.get("CONTENT_LENGTH") or "0"
         if self.link == "embedded" or not length.isdigit() or not int(length):
             return None
-        # uWSGI's readline() fails over FastCGI where a line is in two records: this one asks it for read() alone.
-        body = io.BufferedReader(Body(environ["wsgi.input"], int(length), self._spoils), BLOCK)
+        body = io.BufferedReader(self.body(environ["wsgi.input"], int(length)), BLOCK)
         environ["wsgi.input"] = body
         return body
+
+    def body(self, source, length: int) -> Body:
+        return Body(source, length)
+
+    def prefetch(self, body: io.BufferedReader | None) -> None:
+        """Called before the application is; an OSError means that the body has not come."""
+
+    def drain(self, result: Iterable[bytes], body: io.BufferedReader | None) -> Iterable[bytes]:
+        """The result for the server, which sees to what is left of the request when it is closed."""
+        return result
 
     def may_be_behind_nginx(self, environ: dict) -> bool:
         return self.link == "http" or environ.get("SERVER_SOFTWARE", "").startswith("nginx")
 
     def keep(self, environ: dict) -> bytes:
         """Let the connection outlive this process, whose end its front would take for that of the response; what settles it."""
-        if not self._keeper or (self.link == "fastcgi" and not environ.get("SERVER_SOFTWARE", "").startswith("nginx")):
-            return b""
-        import uwsgi
-
-        return self._keeper.keep(uwsgi.connection_fd())
+        return b""
 
     def settle(self, kept: bytes) -> None:
-        if kept:
-            self._keeper.settle(kept)
+        """Let go of a connection whose response is complete."""
 
     def break_off(self, kept: bytes) -> None:
-        """Make the front see that a response is not complete; uWSGI ends all of them well, others do it themselves.
-
-        A socket in the file system cannot be reset: what is kept stays so.
-        """
-        if not (self._spoils or self._resets):
-            return
-        self.settle(kept)
-        import socket
-
-        import uwsgi
-
-        with socket.socket(fileno=os.dup(uwsgi.connection_fd())) as connection:
-            if self._spoils:
-                try:
-                    connection.send(bytes(8))  # no record of FastCGI begins so
-                    connection.shutdown(socket.SHUT_WR)  # and uWSGI's own end of the response must not follow
-                except OSError:
-                    pass  # the front has gone
-            if self._resets:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-
-
-def back_of(environ: Mapping[str, str]) -> Back:
-    name, link, transport = (environ.get(f"PYWEB_{key}", "") for key in ("BACK", "LINK", "TRANSPORT"))
-    if name != "uwsgi" or link == "http":
-        return Back(name, link, transport)
-    import uwsgi
-
-    return Back(name, link, transport, Keeper(uwsgi.numproc))
-
-
-class Keeper:
-    """Keeps connections open when the process dies or fails that answers on them, so that the front gives up on the rest in its own time.
-
-    To uwsgi, SCGI, and nginx over FastCGI, any end of the connection is the end of a response. A descriptor that was sent over a
-    socket and is not yet received is open, whoever dies; each worker of uWSGI has a pair of sockets for that, which the master
-    has as well.
-    """
-
-    def __init__(self, workers: int) -> None:
-        import socket
-
-        self._pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _worker in range(workers)]
-        for pair in self._pairs:
-            for end in pair:
-                end.setblocking(False)
-        self._lock = threading.Lock()
-        self._numbers = itertools.count()
-
-    def _pair(self) -> tuple:
-        import uwsgi
-
-        return self._pairs[uwsgi.worker_id() - 1]
-
-    def keep(self, descriptor: int) -> bytes:
-        """What to settle it by; nothing where too many are kept."""
-        token = b"%d %d" % (os.getpid(), next(self._numbers))
-        return token if self._send(token, descriptor) else b""
-
-    def _send(self, token: bytes, descriptor: int) -> bool:
-        import socket
-
-        try:
-            socket.send_fds(self._pair()[0], [token], [descriptor])
-        except OSError:
-            return False
-        return True
-
-    def settle(self, token: bytes) -> None:
-        """Let go of this connection, and of those whose fronts have gone."""
-        import socket
-
-        receiver = self._pair()[1]
-        with self._lock:
-            kept = []
-            try:
-                while True:
-                    kept.append(socket.recv_fds(receiver, 64, 1))
-            except BlockingIOError:
-                pass
-            for other, descriptors, *_flags in kept:
-                for descriptor in descriptors:
-                    front = select.poll()
-                    front.register(descriptor, 0)
-                    if other != token and not front.poll(0):
-                        self._send(other, descriptor)
-                    os.close(descriptor)
+        """Make the front see that a response is not complete, where the server would end it well."""
 
 
 class Response:
     """The server's side of PEP 3333 for the application, and the application's for the server."""
 
-    __slots__ = ("_back", "_body", "_environ", "_framed", "_frames", "_headers", "_kept", "_left", "_start_response", "_status", "_write", "begun")
+    __slots__ = ("_body", "_environ", "_framed", "_frames", "_headers", "_kept", "_left", "_server", "_start_response", "_status", "_write", "begun")
 
-    def __init__(self, environ: dict, start_response: Callable, back: Back, body: io.BufferedReader | None = None) -> None:
+    def __init__(self, environ: dict, start_response: Callable, server: Server, body: io.BufferedReader | None = None) -> None:
         self.begun = False
-        self._back = back
+        self._server = server
         self._body = body
         self._environ = environ
         self._framed = False
-        self._frames = back.frames or "PYWEB_CHUNKS" in environ
+        self._frames = server.frames or "PYWEB_CHUNKS" in environ
         self._headers: list[tuple[str, str]] = []
         self._kept = b""
         self._left: int | None = None  # bytes of the body that Content-Length still promises
@@ -390,7 +296,7 @@ class Response:
                 headers = [*headers, *(self._stream_headers(may_frame) if length is None else [("Content-Length", str(length))])]
             elif length is not None and length != self._left:
                 raise RuntimeError(f"the application has sent {length} bytes as a body of {self._left}")
-        if length is None and may_frame and self._body and self._back.may_be_behind_nginx(self._environ):
+        if length is None and may_frame and self._body and self._server.may_be_behind_nginx(self._environ):
             self._body.raw.gather()
         try:
             self._write = self._start_response(self._status, headers, *([exc_info] if exc_info else []))
@@ -400,14 +306,14 @@ class Response:
                 raise
         self.begun = True
         # A front sees by a length that something is missing; but Apache over SCGI, which measures a short response itself.
-        if length is None and may_frame and not self._has_no_body() and (self._left is None or self._back.link == "scgi"):
-            self._kept = self._back.keep(self._environ)
+        if length is None and may_frame and not self._has_no_body() and (self._left is None or self._server.link == "scgi"):
+            self._kept = self._server.keep(self._environ)
 
     def _has_no_body(self) -> bool:
         return self._environ.get("REQUEST_METHOD") == "HEAD" or self._status.startswith(("1", "204", "304"))
 
     def _stream_headers(self, may_frame: bool) -> Iterator[tuple[str, str]]:
-        if self._back.may_be_behind_nginx(self._environ):
+        if self._server.may_be_behind_nginx(self._environ):
             yield "X-Accel-Buffering", "no"  # nginx sends it on as it comes, and nobody this header
         if may_frame and self._frames and self._environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
             self._framed = True
@@ -426,7 +332,7 @@ class Response:
     def end(self) -> bytes:
         if self._left:
             raise RuntimeError(f"the application has sent {self._left} bytes less than its Content-Length")
-        self._back.settle(self._kept)
+        self._server.settle(self._kept)
         return b"0\r\n\r\n" if self._framed else b""
 
     def of(self, result: Iterable[bytes]) -> Iterable[bytes]:
@@ -459,109 +365,49 @@ class Response:
             body = self.plain("500 Internal Server Error", sys.exc_info())
             log(self._environ, traceback.format_exc())
             return body
-        if self._framed and self._back.link == "embedded":
+        if self._framed and self._server.link == "embedded":
             log(self._environ, traceback.format_exc())
             return b"-\r\n"
         time.sleep(PAUSE)
-        self._back.break_off(self._kept)
+        self._server.break_off(self._kept)
         if isinstance(error, SystemExit):
             # uWSGI would end the process, and with it the requests of all its threads.
             raise RuntimeError("the application has tried to exit within a response") from error
         raise error
 
 
-class HearingOut:
-    """A result that reads what is left of the request when it is closed."""
-
-    __slots__ = ("_read", "_result")
-
-    def __init__(self, result: Iterable[bytes], read: Callable[[int], bytes]) -> None:
-        self._result = result
-        self._read = read
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._result)
-
-    def close(self) -> None:
-        try:
-            close = getattr(self._result, "close", None)
-            if close is not None:
-                close()
-        finally:
-            try:
-                while self._read(BLOCK):
-                    pass
-            except OSError:
-                pass  # the front has gone
-
-
 class Body(io.RawIOBase):
-    """The body of a request; in_records: it came to uWSGI over FastCGI."""
+    """The body of a request."""
 
-    def __init__(self, source, length: int, in_records: bool) -> None:
+    def __init__(self, source, length: int) -> None:
         super().__init__()
         self._source = source
-        self._left = length  # to come
-        self._in_records = in_records
+        self.left = length  # to come
         self._gathered = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer) -> int:
-        data = self._gathered.read(len(buffer)) if self._gathered else self._read(len(buffer))
+        data = self._gathered.read(len(buffer)) if self._gathered else self.take(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
-    def _read(self, size: int) -> bytes:
-        data = self._source.read(min(size, self._left)) if self._left else b""
-        self._left -= len(data)
-        if data and not self._left and self._in_records:
-            self._read_end()
+    def take(self, size: int) -> bytes:
+        data = self._source.read(min(size, self.left)) if self.left else b""
+        self.left -= len(data)
         return data
 
     def gather(self) -> None:
         """Take in what is still to come, for a reader who begins to answer before: nginx sends no more once it has the head of an answer."""
-        if self._left:
+        if self.left:
             import tempfile
 
             gathered = tempfile.SpooledTemporaryFile(16 * BLOCK)
-            while data := self._read(BLOCK):
+            while data := self.take(BLOCK):
                 gathered.write(data)
             gathered.seek(0)
             self._gathered = gathered
-
-    def _read_end(self) -> None:
-        """Let uWSGI read the record that ends the body, which it waits for before it ends the answer, and which nginx does not send
-        any more once it has the head of one. chunked_read() is for another purpose, reads on in the records, and fails at their end.
-        """
-        import uwsgi
-
-        try:
-            uwsgi.chunked_read(1)
-        except OSError:
-            pass
-
-    def rest(self, size: int) -> bytes:
-        """More that the front has sent, or nothing where no more comes: nginx sends none once it has the head of an answer, and may
-        wait for its end, while uWSGI's read() would wait for all that it was asked for.
-        """
-        import socket
-
-        import uwsgi
-
-        if not self._left and not self._in_records:
-            return b""
-        with socket.socket(fileno=os.dup(uwsgi.connection_fd())) as connection:
-            waiting = select.poll()
-            waiting.register(connection, select.POLLIN)
-            data = connection.recv(size, socket.MSG_DONTWAIT) if self._left and waiting.poll(PATIENCE) else b""
-            if not self._in_records:
-                self._left -= len(data)
-            elif not data:
-                # Before it ends the answer uWSGI would wait for the rest.
-                connection.shutdown(socket.SHUT_RD)
-            return data
 
 
 class Pieces:
@@ -606,7 +452,7 @@ class Pieces:
 
 def server_error(environ: dict, start_response: Callable) -> bytes:
     """For a server: answer the exception at hand, which was not the application's, by a plain 500."""
-    return Response(environ, start_response, Back()).fail(sys.exc_info()[1])
+    return Response(environ, start_response, Server()).fail(sys.exc_info()[1])
 
 
 def log(environ: dict, text: str) -> None:
@@ -615,13 +461,15 @@ def log(environ: dict, text: str) -> None:
     errors.flush()  # uWSGI would keep it until there is more
 
 
-application = wrap(
-    load(os.environ["PYWEB_APPLICATION"]),
-    # PEP 3333: an environ's texts hold one byte a character
-    repairs(
-        os.environ["PYWEB_LINK"],
-        os.fsencode(os.environ.get("PYWEB_SCRIPT_NAME", "")).decode("latin-1"),
-        frozenset(filter(None, os.environ.get("PYWEB_ALLOWED", "").split(","))),
-    ),
-    back_of(os.environ),
-)
+def site(server: Server) -> Callable:
+    """The site's application, as the environment of this process describes it, for a server."""
+    return wrap(
+        load(os.environ["PYWEB_APPLICATION"]),
+        # PEP 3333: an environ's texts hold one byte a character
+        repairs(
+            os.environ["PYWEB_LINK"],
+            os.fsencode(os.environ.get("PYWEB_SCRIPT_NAME", "")).decode("latin-1"),
+            frozenset(filter(None, os.environ.get("PYWEB_ALLOWED", "").split(","))),
+        ),
+        server,
+    )

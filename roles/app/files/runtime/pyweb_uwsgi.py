@@ -1,0 +1,189 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What uWSGI leaves to be done: the rest of a request that nobody has read, and the end of a response that has failed."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+import pyweb_wsgi
+import uwsgi
+
+# Milliseconds to wait for more of a body that nobody reads.
+PATIENCE = 500
+
+
+class Server(pyweb_wsgi.Server):
+    def __init__(self, link: str, transport: str, workers: int) -> None:
+        super().__init__(link)
+        self._resets = link in ("uwsgi", "scgi", "fastcgi") and transport == "tcp"
+        self._in_records = link == "fastcgi"
+        self._keeper = None if link == "http" else Keeper(workers)
+
+    def body(self, source, length: int) -> Body:
+        """uWSGI's readline() fails over FastCGI where a line is in two records: this one asks it for read() alone."""
+        return Body(source, length, self._in_records)
+
+    def prefetch(self, body: io.BufferedReader | None) -> None:
+        """Read what uWSGI has read of it with the head, which `rest` would not find in the socket."""
+        if body:
+            body.peek()
+
+    def drain(self, result: Iterable[bytes], body: io.BufferedReader | None) -> Iterable[bytes]:
+        """It would reset the connection, and the answer with it, where something of the request is unread.
+
+        Its own way, post-buffering, ended workers long before the time limit of a request, under uploads side by side (2.0.28).
+        """
+        return Drained(result, body.raw.rest) if body else result
+
+    def keep(self, environ: dict) -> bytes:
+        if not self._keeper or (self._in_records and not environ.get("SERVER_SOFTWARE", "").startswith("nginx")):
+            return b""
+        return self._keeper.keep(uwsgi.connection_fd())
+
+    def settle(self, kept: bytes) -> None:
+        if kept:
+            self._keeper.settle(kept)
+
+    def break_off(self, kept: bytes) -> None:
+        """uWSGI ends all responses well. A socket in the file system cannot be reset: what is kept stays so."""
+        if not (self._in_records or self._resets):
+            return
+        self.settle(kept)
+        with socket.socket(fileno=os.dup(uwsgi.connection_fd())) as connection:
+            if self._in_records:
+                try:
+                    connection.send(bytes(8))  # no record of FastCGI begins so
+                    connection.shutdown(socket.SHUT_WR)  # and uWSGI's own end of the response must not follow
+                except OSError:
+                    pass  # the front has gone
+            if self._resets:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+class Keeper:
+    """Keeps connections open when the process dies or fails that answers on them, so that the front gives up on the rest in its own time.
+
+    To uwsgi, SCGI, and nginx over FastCGI, any end of the connection is the end of a response. A descriptor that was sent over a
+    socket and is not yet received is open, whoever dies; each worker of uWSGI has a pair of sockets for that, which the master
+    has as well.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _worker in range(workers)]
+        for pair in self._pairs:
+            for end in pair:
+                end.setblocking(False)
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+
+    def _pair(self) -> tuple[socket.socket, socket.socket]:
+        return self._pairs[uwsgi.worker_id() - 1]
+
+    def keep(self, descriptor: int) -> bytes:
+        """What to settle it by; nothing where too many are kept."""
+        token = b"%d %d" % (os.getpid(), next(self._numbers))
+        return token if self._send(token, descriptor) else b""
+
+    def _send(self, token: bytes, descriptor: int) -> bool:
+        try:
+            socket.send_fds(self._pair()[0], [token], [descriptor])
+        except OSError:
+            return False
+        return True
+
+    def settle(self, token: bytes) -> None:
+        """Let go of this connection, and of those whose fronts have gone."""
+        receiver = self._pair()[1]
+        with self._lock:
+            kept = []
+            try:
+                while True:
+                    kept.append(socket.recv_fds(receiver, 64, 1))
+            except BlockingIOError:
+                pass
+            for other, descriptors, *_flags in kept:
+                for descriptor in descriptors:
+                    front = select.poll()
+                    front.register(descriptor, 0)
+                    if other != token and not front.poll(0):
+                        self._send(other, descriptor)
+                    os.close(descriptor)
+
+
+class Drained:
+    """A result that reads what is left of the request when it is closed."""
+
+    __slots__ = ("_read", "_result")
+
+    def __init__(self, result: Iterable[bytes], read: Callable[[int], bytes]) -> None:
+        self._result = result
+        self._read = read
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._result)
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._result, "close", None)
+            if close is not None:
+                close()
+        finally:
+            try:
+                while self._read(pyweb_wsgi.BLOCK):
+                    pass
+            except OSError:
+                pass  # the front has gone
+
+
+class Body(pyweb_wsgi.Body):
+    """The body of a request; in_records: it came over FastCGI."""
+
+    def __init__(self, source, length: int, in_records: bool) -> None:
+        super().__init__(source, length)
+        self._in_records = in_records
+
+    def take(self, size: int) -> bytes:
+        data = super().take(size)
+        if data and not self.left and self._in_records:
+            self._read_end()
+        return data
+
+    def _read_end(self) -> None:
+        """Let uWSGI read the record that ends the body, which it waits for before it ends the answer, and which nginx does not send
+        any more once it has the head of one. chunked_read() is for another purpose, reads on in the records, and fails at their end.
+        """
+        try:
+            uwsgi.chunked_read(1)
+        except OSError:
+            pass
+
+    def rest(self, size: int) -> bytes:
+        """More that the front has sent, or nothing where no more comes: nginx sends none once it has the head of an answer, and may
+        wait for its end, while uWSGI's read() would wait for all that it was asked for.
+        """
+        if not self.left and not self._in_records:
+            return b""
+        with socket.socket(fileno=os.dup(uwsgi.connection_fd())) as connection:
+            waiting = select.poll()
+            waiting.register(connection, select.POLLIN)
+            data = connection.recv(size, socket.MSG_DONTWAIT) if self.left and waiting.poll(PATIENCE) else b""
+            if not self._in_records:
+                self.left -= len(data)
+            elif not data:
+                # Before it ends the answer uWSGI would wait for the rest.
+                connection.shutdown(socket.SHUT_RD)
+            return data
+
+
+def serve() -> Callable:
+    """The callable that uWSGI loads."""
+    return pyweb_wsgi.site(Server(os.environ["PYWEB_LINK"], os.environ.get("PYWEB_TRANSPORT", ""), uwsgi.numproc))

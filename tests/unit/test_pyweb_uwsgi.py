@@ -1,0 +1,245 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the wrapper does around an application under uWSGI, whose own module is a stand-in here."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib.util
+import io
+import os
+import signal
+import socket
+import sys
+from types import SimpleNamespace
+from wsgiref.util import setup_testing_defaults
+
+import pytest
+from runtime_helpers import RUNTIME
+
+
+def module_of(name):
+    spec = importlib.util.spec_from_file_location(name, RUNTIME / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(name="uwsgi")
+def the_servers_own_module():
+    """In ends: how often it was asked to read the end of a body."""
+
+    def chunked_read(timeout):
+        module.ends += 1
+        raise OSError("unable to receive chunked part")
+
+    module = SimpleNamespace(ends=0, numproc=1, worker_id=lambda: 1, chunked_read=chunked_read)
+    return module
+
+
+@pytest.fixture(name="wsgi")
+def the_wrapper(monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setitem(sys.modules, "pyweb_wsgi", module_of("pyweb_wsgi"))
+    return sys.modules["pyweb_wsgi"]
+
+
+@pytest.fixture(name="module")
+def the_runtime_module(monkeypatch, wsgi, uwsgi):
+    monkeypatch.setitem(sys.modules, "uwsgi", uwsgi)
+    return module_of("pyweb_uwsgi")
+
+
+def request(**variables):
+    environ = {"wsgi.errors": io.StringIO(), **variables}
+    setup_testing_defaults(environ)
+    return environ
+
+
+def begin(start_response):
+    return start_response("200 OK", [("Content-Type", "text/plain")])
+
+
+# The end of a response
+
+
+def fails_after_data(environ, start_response):
+    begin(start_response)
+    yield b"data"
+    raise ValueError("reason")
+
+
+def fails_after_write(environ, start_response):
+    begin(start_response)(b"data")
+    raise ValueError("reason")
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture
+def keeping(wsgi, module, uwsgi, monkeypatch):
+    """Asks an application over a connection that is closed after it; returns the front's end of it."""
+    gc.collect()
+    before = descriptors()
+    server = module.Server("uwsgi", "unix", 1)
+    monkeypatch.setattr(wsgi, "PAUSE", 0)
+
+    def ask(application):
+        front, back = socket.socketpair()
+        front.setblocking(False)
+        with back:
+            uwsgi.connection_fd = back.fileno
+            try:
+                result = list(wsgi.wrap(application, (), server)(request(), lambda *arguments: back.send))
+                back.send(b"".join(result))
+            except ValueError:
+                pass
+        return front
+
+    yield ask
+    assert descriptors() == before + 2, "the keeper's own"
+
+
+def fails_with_a_length(environ, start_response):
+    start_response("200 OK", [("Content-Length", "100")])
+    yield b"data"
+    raise ValueError
+
+
+def streams(environ, start_response):
+    begin(start_response)
+    yield b"data"
+
+
+def is_open(front):
+    try:
+        while front.recv(100):
+            pass
+    except BlockingIOError:
+        return True
+    return False
+
+
+def test_a_failed_stream_is_for_the_front_to_give_up_on(keeping):
+    with keeping(fails_after_data) as one, keeping(fails_after_write) as another:
+        assert is_open(one) and is_open(another)
+        with keeping(streams) as good, keeping(fails_with_a_length) as told:
+            assert not is_open(good) and not is_open(told)
+        assert is_open(one) and is_open(another)
+    with keeping(streams) as good:
+        assert not is_open(good), "and what other fronts have given up on is closed"
+
+
+def test_a_good_stream_is_none_the_worse_where_too_many_have_failed(keeping):
+    with contextlib.ExitStack() as fronts:
+        failed = [fronts.enter_context(keeping(fails_after_data)) for _number in range(400)]
+        assert is_open(failed[0]) and not is_open(failed[-1])
+        assert not is_open(fronts.enter_context(keeping(streams)))
+        assert is_open(failed[0])
+    with keeping(streams):
+        pass
+
+
+def test_a_stream_outlives_its_process_until_it_is_complete(wsgi, module, uwsgi):
+    front, back = socket.socketpair()
+    server = module.Server("scgi", "tcp", 1)
+    with front, back:
+        front.setblocking(False)
+        uwsgi.connection_fd = back.fileno
+        pid = os.fork()
+        if not pid:
+            next(wsgi.wrap(streams, (), server)(request(), lambda *arguments: None))
+            os.kill(os.getpid(), signal.SIGKILL)
+        back.close()
+        os.waitpid(pid, 0)
+        assert is_open(front)
+
+
+# The body of a request
+
+
+class Source:
+    """uWSGI's input, of which only read() may be asked, and not for more than there is."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def read(self, size):
+        assert size <= len(self.data)
+        piece, self.data = self.data[: min(size, 5)], self.data[min(size, 5) :]
+        return piece
+
+
+def posted(wsgi, module, link, source, length, application, start_response=lambda *args: None):
+    """The answer of an application that uWSGI runs."""
+    environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(length), "wsgi.input": source, "wsgi.errors": io.StringIO()}
+    return wsgi.wrap(application, [], module.Server(link, "unix", 1))(environ, start_response)
+
+
+@pytest.mark.parametrize(("link", "ends"), [("fastcgi", 1), ("uwsgi", 0)])
+def test_a_body_from_uwsgi_is_read_by_read_alone_to_its_end_before_the_answer(wsgi, module, uwsgi, link, ends):
+    body = b"one\ntwo lines\n\nlast"
+    seen = []
+
+    def application(environ, start_response):
+        source = environ["wsgi.input"]
+        seen.extend([source.readline(), source.readlines(), source.read(), source.read(10)])
+        start_response("200 OK", [])
+        return []
+
+    begun = []
+    posted(wsgi, module, link, Source(body), len(body), application, lambda *args: begun.append(uwsgi.ends))
+    assert seen == [b"one\n", [b"two lines\n", b"\n", b"last"], b"", b""]
+    assert begun == [ends]
+
+
+def test_the_first_of_a_body_is_read_before_the_application_is_asked(wsgi, module, uwsgi):
+    source = Source(b"hello")
+
+    def application(environ, start_response):
+        assert (source.data, uwsgi.ends) == (b"", 1)
+        start_response("200 OK", [])
+        return []
+
+    posted(wsgi, module, "fastcgi", source, 5, application)
+
+
+def test_a_body_that_does_not_come_is_a_bad_request(wsgi, module):
+    class Gone:
+        def read(self, size):
+            raise OSError("the client has gone")
+
+    statuses = []
+    result = posted(wsgi, module, "uwsgi", Gone(), 5, None, lambda status, *args: statuses.append(status))
+    assert (statuses, list(result)) == (["400 Bad Request"], [b"Bad Request"])
+
+
+@pytest.mark.parametrize("in_records", [True, False])
+def test_what_nobody_reads_is_waited_for_a_moment_alone(module, uwsgi, in_records):
+    """nginx stops sending when it has the head of an answer, and waits for its end."""
+    front, back = socket.socketpair()
+    with front, back:
+        uwsgi.connection_fd = back.fileno
+        front.send(b"some of it")
+        body = module.Body(None, 1000, in_records)
+        assert body.rest(4) == b"some"
+        assert body.rest(65536) == b" of it"
+        assert body.rest(65536) == b""
+        if in_records:
+            assert back.recv(1) == b"", "uWSGI waits for no more either"
+
+
+def test_what_has_come_is_waited_for_no_more(module, uwsgi, monkeypatch):
+    front, back = socket.socketpair()
+    with front, back:
+        uwsgi.connection_fd = back.fileno
+        monkeypatch.setattr(module, "PATIENCE", None)  # for ever
+        front.send(b"all of it")
+        body = module.Body(None, 9, False)
+        assert body.rest(65536) == b"all of it"
+        assert body.rest(65536) == b""

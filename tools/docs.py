@@ -103,7 +103,7 @@ def role_readme(role: str) -> str:
         "## Variables\n",
         table(
             ["Variable", "Type", "Default", "Meaning"],
-            [[f"`{name}`", kind(each), code(each["default"]), meaning(each)] for name, each in options.items()],
+            [[f"`{name}`", kind(each), code(each["default"]) if "default" in each else "the plan's", meaning(each)] for name, each in options.items()],
         ),
     ]
     for name, option in options.items():

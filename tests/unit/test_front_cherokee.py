@@ -33,7 +33,7 @@ VSERVER = {"nick", "match", "document_root", "directory_index", "post_max_len", 
 
 def variables(environment):
     """The role's variables, as Ansible finishes them."""
-    values = {name: option["default"] for name, option in options_of(ROLE).items()}
+    values = {name: option["default"] for name, option in options_of(ROLE).items() if "default" in option}
 
     def finish(value):
         return environment.from_string(value).render(values) if isinstance(value, str) and "{{" in value else value

@@ -12,10 +12,30 @@ from pathlib import Path
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.pyweb.stack.plugins.action.apply import SHARED, _expand, render
+from jinja2 import Environment
 
 COLLECTION = Path(__file__).resolve().parents[2]
 ROLES = COLLECTION / "roles"
 LOADER = DataLoader()
+
+
+def remember(compile_template):
+    """Jinja compiles a text once for all examples of a property; most of their time went there."""
+    known: dict = {}
+
+    def compile_once(environment, source, name=None, filename=None, **options):
+        # Jinja has one lexer for all environments of the same syntax.
+        key = (type(environment), environment.lexer, str(source), name, filename)
+        if not isinstance(source, str) or any(options.values()):
+            return compile_template(environment, source, name, filename, **options)
+        if key not in known:
+            known[key] = compile_template(environment, source, name, filename)
+        return known[key]
+
+    return compile_once
+
+
+Environment.compile = remember(Environment.compile)  # type: ignore[method-assign]
 
 
 @functools.cache

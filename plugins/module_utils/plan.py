@@ -44,11 +44,11 @@ class Front:
 class Back:
     """What runs a site's Python: its links, the best first, and what its releases need besides the application.
 
-    unit: the systemd service that all its sites share; without one, each site has its own.
+    tasks: processes and threads besides those that the site asks for.
     """
 
     links: tuple[str, ...]
-    unit: str = ""
+    tasks: int = 8
     requirements: tuple[str, ...] = ()
     needs_system_python: bool = False
 
@@ -72,9 +72,11 @@ FRONTS = {
 BACKS = {
     "uwsgi": Back(links=("uwsgi", "http", "fastcgi", "scgi"), needs_system_python=True),
     "flup": Back(links=("scgi", "fastcgi"), requirements=("flup==1.0.3",)),
-    "mod_wsgi": Back(links=(EMBEDDED, "http"), unit="pyweb-mod_wsgi.service", needs_system_python=True),
+    "mod_wsgi": Back(links=(EMBEDDED, "http"), tasks=80, needs_system_python=True),
 }
 TRANSPORTS = ("unix", "tcp")
+# What a site may take of its host.
+LIMITS = ("memory_max", "cpu_quota", "tasks_max")
 # The links that a server speaks over tcp alone, and why.
 TCP_ONLY = {
     ("mod_wsgi", "http"): "Apache httpd, which runs mod_wsgi, listens on no Unix socket",
@@ -182,8 +184,14 @@ def _endpoints(site: dict, hosts: list[str], taken: set[int]) -> list[dict]:
 
 def _unit(site: dict, front: str) -> str:
     """The systemd unit that runs a site, without its suffix."""
-    shared = FRONTS[front].unit if site["link"] == EMBEDDED else BACKS[site["back"]].unit
-    return shared.removesuffix(".service") or f"pyweb-{site['name']}-{site['back']}-{site['link']}-{site['transport']}"
+    if site["link"] == EMBEDDED:
+        return FRONTS[front].unit.removesuffix(".service")
+    return f"pyweb-{site['name']}-{site['back']}-{site['link']}-{site['transport']}"
+
+
+def _slice(name: str) -> str:
+    """What holds all that runs for a site. A dash would make it a part of the slice that the words before it name (systemd.slice(5))."""
+    return "pyweb-" + name.replace("-", r"\x2d") + ".slice"
 
 
 def _release(site: dict, digest: str, runtime: str) -> dict:
@@ -294,6 +302,7 @@ def plan(
             _stack(faults, f"sites[{site['label']}].", site, host, fronts, place)
             _refuse_overrides(faults, site, front)
             _refuse_beyond(faults, site, fronts)
+            _refuse_limits(faults, site)
             sites.append(site)
     if not given:
         _stack(faults, "", dict.fromkeys(("back", "link", "transport")), host, fronts, place)
@@ -318,6 +327,7 @@ def plan(
         site["account"] = name
         site["host"] = _host(site["server_names"], server_names)
         site["unit"] = _unit(site, fronts[0])
+        site["slice"] = _slice(name)
         site["runtime"] = _runtime(site)
         # What runs inside the front is probed through it.
         site["target"] = _own_target(site) if site["endpoint"] else None
@@ -367,6 +377,21 @@ def _refuse_beyond(faults: Faults, site: dict, fronts: tuple[str, ...]) -> None:
                 faults.add(f"sites[{site['label']}].{key}", f"{site[key]} is more than front {front} can tell; the most is {most}")
 
 
+def _refuse_limits(faults: Faults, site: dict) -> None:
+    """Limits of what runs inside the front, whose processes stand in the front's control group; and fewer tasks than the site itself asks for."""
+    where = f"sites[{site['label']}]"
+    if site["link"] == EMBEDDED:
+        possible = ", ".join(link for link in BACKS[site["back"]].links if link != EMBEDDED)
+        for key in LIMITS:
+            if site[key] is not None:
+                faults.add(f"{where}.{key}", f"{EMBEDDED!r} runs inside the front, which has no limits for one site; leave the key out, or use link {possible}")
+    elif None not in (site["tasks_max"], site["back"], site["processes"], site["threads"]):
+        least = site["processes"] * (site["threads"] + 2) + BACKS[site["back"]].tasks
+        if site["tasks_max"] < least:
+            what = f"{site['processes']} processes of {site['threads']} threads under {site['back']} need {least} at least"
+            faults.add(f"{where}.tasks_max", f"{site['tasks_max']} is too few: {what}")
+
+
 def _refuse_clashes(faults: Faults, sites: list[dict], shared: Collection[str]) -> None:
     names: dict[str, int] = {}
     by_server_name: dict[str, list[dict]] = {}
@@ -413,10 +438,10 @@ def _refuse_hidden(faults: Faults, outer: dict, inner: dict) -> None:
 # What each stage is told of a site; a role sees nothing that it does not use.
 APP_KEYS = (
     "name", "account", "source", "requirements", "back_requirements", "needs_system_python", "python", "release",
-    "environment", "secrets",
+    "environment", "secrets", "slice", *LIMITS,
 )  # fmt: skip
 BACK_KEYS = (
-    "name", "account", "unit", "back", "link", "endpoint", "allowed", "release", "runtime", "target",
+    "name", "account", "unit", "slice", "back", "link", "endpoint", "allowed", "release", "runtime", "target",
     "processes", "threads", "request_timeout", "max_requests",
 )  # fmt: skip
 FRONT_KEYS = (

@@ -14,7 +14,8 @@ from pathlib import Path
 from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, write
 
 RECORDS = Path("/var/lib/pyweb/.changes")
-LOCK = Path("/run/lock/pyweb.lock")
+# Not below /run/lock, where every account may be first to make it.
+LOCK = Path("/run/pyweb.lock")
 # Of each: a mapping of its name to what is known of it, among it the site that it belongs to and whether it is leaving,
 # which means that nobody wants it any longer and it is still there.
 KINDS = ("files", "units", "accounts", "directories")

@@ -35,6 +35,7 @@ FILE_PATH = re.compile(r"[\w./@+~-]+", re.ASCII)
 NOT_TEXT = re.compile("[\0\ud800-\udfff\ufdd0-\ufdef" + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF)) + "]")
 # Apache's classes of directives for .htaccess files; who may write such a file with FileInfo can make Apache reach other sites' sockets.
 OVERRIDES = ("AuthConfig", "FileInfo", "Indexes", "Limit")
+LEAST_MEMORY = 32 << 20
 FRONT_NAMES = ("apache", "cherokee", "lighttpd", "nginx")
 
 
@@ -285,6 +286,31 @@ def _extra_text(pair: tuple) -> tuple[str, str]:
     return front, str(item)
 
 
+def _memory(value: Any) -> str:
+    """Bytes, with a unit, as systemd takes them (MemoryMax=)."""
+    wanted = "an amount of memory such as 512M or 2G"
+    if isinstance(value, (bool, int)) or not isinstance(value, str):
+        raise Fault(f"expected {wanted}, got {_shown(value)}; write it with its unit: K, M, G or T")
+    found = re.fullmatch(r"([1-9][0-9]{0,11})([KMGT])", value, re.ASCII)
+    if not found:
+        raise Fault(f"{value!r} is not {wanted}: a whole number and K, M, G or T")
+    size = int(found[1]) << {"K": 10, "M": 20, "G": 30, "T": 40}[found[2]]
+    if not LEAST_MEMORY <= size <= 2**50:
+        raise Fault(f"{value!r} is out of reach: from {LEAST_MEMORY >> 20}M, below which Python hardly starts, to 1024T")
+    return str(value)
+
+
+def _cpu(value: Any) -> str:
+    """Percent of one processor (CPUQuota=)."""
+    wanted = "a share of processor time such as 50% or 150%, where 100% is one processor"
+    if not isinstance(value, str):
+        raise Fault(f"expected {wanted}, got {_shown(value)}; write it with %")
+    found = re.fullmatch(r"([1-9][0-9]{0,5})%", value, re.ASCII)
+    if not found or not 5 <= int(found[1]) <= 102400:
+        raise Fault(f"{value!r} is not {wanted}: a whole number from 5 to 102400 and %")
+    return str(value)
+
+
 def _tls(value: Any) -> None:
     raise Fault("TLS is not supported yet; leave the key out")
 
@@ -334,6 +360,9 @@ SITE_KEYS = {
     "threads": Key(number(1, 1024, "threads"), 4, "threads of each process"),
     "request_timeout": Key(number(1, 86400, "seconds"), 60, "seconds until a request is given up"),
     "max_requests": Key(number(0, 10**9, "requests"), 0, "requests before a process is replaced; 0: never"),
+    "memory_max": Key(optional(_memory), None, "memory of all that runs for the site, such as 512M; none: 80 % of the host for all sites together"),
+    "cpu_quota": Key(optional(_cpu), None, "processor time of all that runs for the site, such as 150%; none: an equal share where it is short"),
+    "tasks_max": Key(optional(number(16, 4194304, "processes and threads")), None, "processes and threads of the site; none: 15 % of what the host can have"),
     "static": Key(lambda value: value, [], "files that the front serves: a list of url, path, max_age"),
     "max_body_size": Key(number(1, 2**40, "bytes"), 10485760, "bytes of the largest request body"),
     "tls": Key(_tls, None, "not supported yet"),

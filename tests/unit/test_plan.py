@@ -166,6 +166,17 @@ def test_refused(values, expected):
             ],
         ),
         (
+            {"front": "apache", "sites": [a_site(back="mod_wsgi", memory_max="1G", tasks_max=100)]},
+            [
+                f"sites[shop].{key}: 'embedded' runs inside the front, which has no limits for one site; leave the key out, or use link http"
+                for key in ("memory_max", "tasks_max")
+            ],
+        ),
+        (
+            {"sites": [a_site(processes=4, threads=8, tasks_max=47)]},
+            ["sites[shop].tasks_max: 47 is too few: 4 processes of 8 threads under uwsgi need 48 at least"],
+        ),
+        (
             {"front": "apache", "sites": [a_site(back="mod_wsgi", transport="tcp")]},
             ["sites[shop].transport: 'embedded' runs inside front apache and has no transport; leave the key out"],
         ),
@@ -361,8 +372,7 @@ def test_every_combination_is_planned(front, back, link, transport):
         planned[f"front_{front}_sites"],
     )
     assert (tuple(application), tuple(behind), tuple(before)) == (APP_KEYS, BACK_KEYS, FRONT_KEYS)
-    shared = {"embedded": "apache2", "http": "pyweb-mod_wsgi"}[link] if back == "mod_wsgi" else None
-    assert behind["unit"] == before["unit"] == (shared or f"pyweb-shop-{back}-{link}-{transport}")
+    assert behind["unit"] == before["unit"] == ("apache2" if link == "embedded" else f"pyweb-shop-{back}-{link}-{transport}")
     assert before["endpoints"] == ([behind["endpoint"]] if transport else [])
     assert behind["release"] == application["release"]
     assert behind["runtime"] == {
@@ -686,6 +696,9 @@ SAFE = {
     "name": re.compile(r"[a-z][a-z0-9-]{0,30}"),
     "account": re.compile(r"[a-z][a-z0-9-]{0,30}"),
     "unit": re.compile(r"pyweb-[a-z0-9_-]+|apache2"),
+    "slice": re.compile(r"pyweb-[a-z0-9_]+(\\x2d[a-z0-9_]*)*\.slice"),
+    "memory_max": re.compile(r"[1-9][0-9]*[KMGT]"),
+    "cpu_quota": re.compile(r"[1-9][0-9]*%"),
     "back": WORD,
     "link": WORD,
     "transport": WORD,
@@ -807,3 +820,12 @@ def test_what_shall_go_may_be_said_by_a_word(given, meant):
 def test_what_is_neither_true_nor_false_is_refused(given):
     with pytest.raises(PlanError, match="^remove_data: expected true or false, got "):
         plan({"remove_data": given})
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("shop", "pyweb-shop.slice"), ("my-shop-2", r"pyweb-my\x2dshop\x2d2.slice"), ("a-", r"pyweb-a\x2d.slice")],
+)
+def test_no_site_stands_in_the_slice_of_another(name, expected):
+    (site,) = plan({"sites": [a_site(name, server_names=[])]})["app_sites"]
+    assert site["slice"] == expected

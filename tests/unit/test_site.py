@@ -36,6 +36,9 @@ def test_defaults():
         "threads": 4,
         "request_timeout": 60,
         "max_requests": 0,
+        "memory_max": None,
+        "cpu_quota": None,
+        "tasks_max": None,
         "static": [],
         "max_body_size": 10485760,
         "tls": None,
@@ -54,6 +57,8 @@ def test_defaults():
         ),
         ({"server_names": ["192.0.2.255"]}, {"server_names": ["192.0.2.255"]}),
         ({"mount": "/a/b.c_d~e-f"}, {"mount": "/a/b.c_d~e-f"}),
+        ({"memory_max": "512M", "cpu_quota": "150%", "tasks_max": "256"}, {"memory_max": "512M", "cpu_quota": "150%", "tasks_max": 256}),
+        ({"memory_max": "1T", "cpu_quota": "5%"}, {"memory_max": "1T", "cpu_quota": "5%"}),
         ({"application": "a.b:c.d"}, {"application": "a.b:c.d"}),
         ({"source": {"package": "shop==1.2"}}, {"source": {"package": "shop==1.2"}}),
         (
@@ -83,6 +88,13 @@ def test_accepted(values, expected):
 
 
 REFUSED = [
+    ({"memory_max": 512}, "expected an amount of memory such as 512M or 2G, got a number (512); write it with its unit: K, M, G or T"),
+    ({"memory_max": "512 MB"}, "'512 MB' is not an amount of memory such as 512M or 2G: a whole number and K, M, G or T"),
+    ({"memory_max": "31M"}, "'31M' is out of reach: from 32M"),
+    ({"cpu_quota": 150}, "expected a share of processor time such as 50% or 150%, where 100% is one processor, got a number (150); write it with %"),
+    ({"cpu_quota": "1.5"}, "'1.5' is not a share of processor time"),
+    ({"cpu_quota": "0%"}, "a whole number from 5 to 102400 and %"),
+    ({"tasks_max": 15}, "expected a whole number of processes and threads from 16 to 4194304, got 15"),
     ({"name": "Shop"}, "sites[Shop].name: 'Shop' is not a site's name"),
     ({"name": "shop\n"}, "is not a site's name"),
     ({"name": "my_Shop"}, "letters, digits and dashes; write 'my-shop'"),

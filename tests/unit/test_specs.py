@@ -243,7 +243,7 @@ def test_a_front_is_given_every_back(front):
         ("flup", "fronts.conf.j2", "IPAddressDeny=any\nIPAddressAllow={}\n"),
         ("flup", "flup.service.j2", "\nEnvironment=PYWEB_ALLOWED={}\n"),
         ("uwsgi", "back.socket.j2", "\nFreeBind=yes\n"),
-        ("mod_wsgi", "vhost.conf.j2", """<If "! ({})">"""),
+        ("mod_wsgi", "apache2.conf.j2", """<If "! ({})">"""),
     ],
 )
 def test_a_back_is_given_its_fronts(back, template, expected):
@@ -252,4 +252,5 @@ def test_a_back_is_given_its_fronts(back, template, expected):
     assert sites
     for site in sites:
         words = separator.join(form.format(address) for address in site["allowed"])
-        assert expected.format(words) in renderer(f"back_{back}").get_template(template).render(site=site) + "\n"
+        defaults = {name: option.get("default") for name, option in options_of(f"back_{back}").items()}
+        assert expected.format(words) in renderer(f"back_{back}").get_template(template).render({**defaults, "site": site}) + "\n"

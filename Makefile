@@ -35,8 +35,7 @@ help: ## say what there is (the default)
 	@echo "                    it the scenario cherokee is skipped"
 	@echo "  PYWEB_PREFIX      begins the containers' names (default: pyweb)"
 
-demo: venv docker ## show a real site on a throwaway container: make demo front=lighttpd back=flup
-	@tools/image $(release)
+demo: venv ## show a real site on a throwaway container: make demo front=lighttpd back=flup
 	@tools/demo
 
 test: venv ## run every check below, and say at the end how each of them went

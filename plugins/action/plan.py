@@ -11,8 +11,22 @@ import yaml
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.pyweb.stack.plugins.module_utils.place import Place, place
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, REMOVAL, PlanError, plan, unknown_variables
-from ansible_collections.pyweb.stack.plugins.plugin_utils.source import COLLECTION, RUNTIME, SAMPLE, digest
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, PROJECT, REMOVAL, PlanError, plan, unknown_variables
+from ansible_collections.pyweb.stack.plugins.module_utils.site import nearest
+from ansible_collections.pyweb.stack.plugins.plugin_utils.source import (
+    COLLECTION,
+    RUNTIME,
+    SAMPLE,
+    SourceError,
+    digest,
+    project_requirements,
+    scan,
+    stray_links,
+)
+
+# The files of a source that say which requirements it has, where its site does not; the first that is there.
+REQUIREMENTS = ("requirements.txt", PROJECT)
+KEYS = ("front", "back", "link", "transport", "sites", *REMOVAL)
 
 
 class ActionModule(ActionBase):
@@ -24,15 +38,16 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        values = {key: self._task.args.get(key) for key in ("front", "back", "link", "transport", "sites", *REMOVAL)}
+        values = {key: self._task.args.get(key) for key in KEYS}
         sources, faults = self._sources(values["sites"], task_vars)
+        faults += [f"{key}: unknown option; possible: {', '.join(KEYS)}{nearest(key, KEYS)}" for key in self._task.args if key not in KEYS]
         variables, unread = self._origin(task_vars)
         options = _role_options()
         faults += unknown_variables([name for name in task_vars if isinstance(name, str)], options)
         where, misplaced = _place(task_vars)
         faults += misplaced + unread
         try:
-            result["plan"] = plan(values, sources, digest(RUNTIME), str(SAMPLE), where, variables)
+            result["plan"] = plan(values, sources, digest(scan(RUNTIME)), str(SAMPLE), where, variables)
             # A back that this run leaves out may be down: a front passes it over, and is not kept from changing by it.
             upstreams, present = result["plan"]["upstreams"], task_vars["ansible_play_hosts_all"]
             result["plan"]["upstreams"] = [target for back, target in upstreams if back in present]
@@ -43,7 +58,10 @@ class ActionModule(ActionBase):
         if faults:
             # It would be shown with them, the secrets of the sites in it.
             result.pop("plan", None)
-            result.update(failed=True, faults=faults, msg="Nothing was changed. The inventory has faults:\n" + "\n".join(f"* {fault}" for fault in faults))
+            count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
+            result.update(failed=True, faults=faults, msg=f"Nothing was changed, since the inventory has {count}.")
+            # Each in a line of its own, and once: Ansible shows the message twice.
+            result["_ansible_verbose_always"] = True
         result["changed"] = False
         # The plan holds the sites' secrets; faults hold none, and have to be read.
         result["_ansible_no_log"] = not faults
@@ -71,7 +89,7 @@ class ActionModule(ActionBase):
 
     def _sources(self, sites, task_vars) -> tuple[dict, list[str]]:
         """What the plan must know of the directories that sites are deployed from; makes their paths absolute."""
-        found, faults = {"sample": _describe(SAMPLE)} if not sites else {}, []
+        found, faults = {"sample": _describe(SAMPLE, None)} if not sites else {}, []
         for site in sites if isinstance(sites, list) else []:
             source = site.get("source") if isinstance(site, dict) else None
             path = source.get("path") if isinstance(source, dict) else None
@@ -84,10 +102,13 @@ class ActionModule(ActionBase):
                 faults.append(f"sites[{site.get('name')}].source.path: {path!r} is no directory on the controller; looked for {shown}")
                 continue
             source["path"] = str(root)
-            found[site.get("name")] = _describe(root)
-            named = site.get("requirements")
-            if isinstance(named, str) and not (root / named).is_file():
-                faults.append(f"sites[{site.get('name')}].requirements: {named!r} is no file in {root}; name one that is, or write a list")
+            where, named = f"sites[{site.get('name')}]", site.get("requirements")
+            try:
+                found[site.get("name")] = _describe(root, named)
+            except SourceError as error:
+                faults += [f"{where}.{fault}" for fault in error.args]
+            except OSError as error:
+                faults.append(f"{where}.source.path: {error.filename} cannot be read: {error.strerror}")
         return found, faults
 
 
@@ -103,8 +124,25 @@ def _place(task_vars) -> tuple[Place, list[str]]:
     return place(task_vars["inventory_hostname"], groups, known)
 
 
-def _describe(root: Path) -> dict:
-    return {"digest": digest(root), "requirements_txt": (root / "requirements.txt").is_file()}
+def _describe(root: Path, named) -> dict:
+    """What the plan must know of a directory of source. named: the site's key requirements, as it is given."""
+    source = scan(root)
+    faults = [f"source.path: {fault}" for fault in stray_links(source)]
+    if named is None:
+        named = next((name for name in REQUIREMENTS if (root / name).is_file()), [])
+    if isinstance(named, str):
+        if not (root / named).is_file():
+            faults.append(f"requirements: {named!r} is no file in {root}; name one that is, or write a list")
+        elif os.path.basename(named) == PROJECT:
+            try:
+                named = project_requirements(named, (root / named).read_bytes())
+            except SourceError as error:
+                faults += [f"requirements: {fault}" for fault in error.args]
+    if faults:
+        raise SourceError(*faults)
+    contents = f"{len(source.paths)} files, {source.size / 1e6:.1f} MB"
+    left = f"; stays behind: {', '.join(source.left)}" if source.left else ""
+    return {"digest": digest(source), "requirements": named, "contents": contents + left}
 
 
 def _role_options() -> dict[str, dict]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.pyweb.stack.plugins.plugin_utils.source import RUNTIME, archive
+from ansible_collections.pyweb.stack.plugins.plugin_utils.source import RUNTIME, archive, scan
 
 
 class ActionModule(ActionBase):
@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
         for site in missing:
             path = site["source"].get("path")
             if path and path not in sent:
-                sent[path] = self._send(archive(Path(path)), f"{remote}source-{len(sent)}.tar.gz")
+                sent[path] = self._send(archive(scan(Path(path))), f"{remote}source-{len(sent)}.tar.gz")
             site["source"] = {"archive": sent[path]} if path else {"package": site["source"]["package"]}
         runtime = {path.name: path.read_text(encoding="utf-8") for path in sorted(RUNTIME.glob("*.py"))}
         keys = ("name", "account", "release", "python", "needs_system_python", "source", "requirements", "back_requirements")

@@ -17,7 +17,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ansible_collections.pyweb.stack.plugins.module_utils.place import LOOPBACK, Place
-from ansible_collections.pyweb.stack.plugins.module_utils.site import Faults, check_site, nearest
+from ansible_collections.pyweb.stack.plugins.module_utils.site import Faults, check_site, kind_of, nearest
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,9 @@ TCP_ONLY = {
 REMOVAL = {"prune": True, "remove_data": False, "remove_packages": False}
 FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 DEFAULTS = {"front": "nginx", "back": "uwsgi"}
+
+# A file inside the source that says what to install for it.
+PROJECT = "pyproject.toml"
 
 # The account a Debian front runs as; its group reads static files and reaches the sockets.
 FRONT_GROUP = "www-data"
@@ -266,7 +269,7 @@ def plan(
 
     values: front, back, link, transport, sites, prune, remove_data and remove_packages, as the inventory has them; None or missing is the
         default.
-    sources: for each site whose source is a path, its digest and whether it holds a requirements.txt.
+    sources: for each site whose source is a path, its digest, its requirements, and what of it is deployed, in words.
     runtime: digest of the files that are installed beside every application.
     place: the hosts that are fronts and backs, where it is not this one alone that is both.
     variables: those of the front's role that say where it comes from; None: not known here, and not asked for.
@@ -290,7 +293,7 @@ def plan(
         given = [sample_site(", ".join(fronts), sample_source)]
     if not isinstance(given, list):
         how = "write each as an item, - name: ..., or with -e as JSON: '{\"sites\": [...]}'"
-        faults.add("sites", f"expected a list of sites, got {type(given).__name__}; {how}")
+        faults.add("sites", f"expected a list of sites, got {kind_of(given)}; {how}")
         given = []
 
     sites, absent = [], []
@@ -314,8 +317,10 @@ def plan(
     server_names = {server_name for site in sites for server_name in site["server_names"]}
     for site in sorted(sites, key=lambda site: site["name"]):
         name, source = site["name"], (sources or {}).get(site["name"], {})
-        if site["requirements"] is None:
-            site["requirements"] = "requirements.txt" if source.get("requirements_txt") else []
+        named = site["requirements"]
+        # What the source says: where the site does not, or where it names a file that pip does not read as a list.
+        if named is None or (isinstance(named, str) and named.rpartition("/")[2] == PROJECT):
+            site["requirements"] = source.get("requirements", [])
         site["back_requirements"] = list(BACKS[site["back"]].requirements)
         site["needs_system_python"] = BACKS[site["back"]].needs_system_python
         site["script_name"] = "" if site["mount"] == "/" else site["mount"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host must not have when a change begins: another program on our ports, or an account of another purpose under a site's name."""
+"""What a change needs to begin: root, ports that no other program has, and accounts of no other purpose under the sites' names."""
 
 from __future__ import annotations
 
@@ -14,6 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp (proc(5))
+
+
+def not_root() -> str | None:
+    """What a run says that is not root's; without it the first file that it may not open would be named."""
+    if os.geteuid() == 0:
+        return None
+    return f"Nothing was changed: this needs root, and the account on the host is {_account()}; connect as root, or add --become"
+
+
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def listeners(tables: list[str], port: int) -> set[str]:

@@ -65,17 +65,17 @@ def nearest(word: str, known) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
     names = {"str": "a string", "int": "a number", "bool": "a boolean", "list": "a list", "dict": "a mapping", "float": "a number"}
     for kind in (bool, str, int, list, dict, float):
         if isinstance(value, kind):
             return names[kind.__name__]
-    return "nothing" if value is None else type(value).__name__
+    return "nothing" if value is None else "something else"
 
 
 def _shown(value: Any) -> str:
     """Its kind, and a plain value itself; not what is inside a list or a mapping, where a secret may be."""
-    return _kind(value) if value is None or isinstance(value, (list, dict)) else f"{_kind(value)} ({value!r:.100})"
+    return kind_of(value) if value is None or isinstance(value, (list, dict)) else f"{kind_of(value)} ({value!r:.100})"
 
 
 def gather(check: Callable, items) -> list:
@@ -187,7 +187,7 @@ def _mount(value: Any) -> str:
 
 def _variables(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise Fault(f"expected a mapping of names to values, got {_kind(value)}; write each as NAME: value")
+        raise Fault(f"expected a mapping of names to values, got {kind_of(value)}; write each as NAME: value")
     return dict(gather(_variable, value.items()))
 
 
@@ -203,7 +203,7 @@ def _variable(pair: tuple) -> tuple[str, str]:
         # 1.10 is 1.1 by now.
         raise Fault(f"the value of {key!r} is a number with a point, whose digits YAML may change; quote it")
     if isinstance(item, bool) or not isinstance(item, (str, int)):
-        raise Fault(f"the value of {key!r} is {_kind(item)}; quote it, so that it is the string you mean")
+        raise Fault(f"the value of {key!r} is {kind_of(item)}; quote it, so that it is the string you mean")
     if NOT_TEXT.search(str(item)):
         raise Fault(f"the value of {key!r} has a character that systemd takes in no environment: NUL, or one that is no character of Unicode")
     size = len(f"{key}={item}".encode()) + 1
@@ -273,14 +273,14 @@ def _source(value: Any) -> dict:
 
 def _extra(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise Fault(f"expected a mapping of front to raw configuration text, got {_kind(value)}; write extra: {{nginx: ...}}")
+        raise Fault(f"expected a mapping of front to raw configuration text, got {kind_of(value)}; write extra: {{nginx: ...}}")
     return dict(gather(_extra_text, value.items()))
 
 
 def _extra_text(pair: tuple) -> tuple[str, str]:
     front, item = choice(*FRONT_NAMES)(pair[0]), pair[1]
     if not isinstance(item, str):
-        raise Fault(f"expected raw configuration text for {front}, got {_kind(item)}")
+        raise Fault(f"expected raw configuration text for {front}, got {kind_of(item)}")
     if NOT_TEXT.search(item):
         raise Fault(f"the text for {front} has a NUL, or a character that is none of Unicode")
     return front, str(item)
@@ -352,7 +352,7 @@ SITE_KEYS = {
     "link": Key(optional(text(None, "the name of a link")), None, "link of this site; default: the host's"),
     "transport": Key(optional(text(None, "unix or tcp")), None, "transport of this site; default: the host's"),
     "source": Key(_source, REQUIRED, "exactly one of path (a directory on the controller) and package (a package index's requirement)"),
-    "requirements": Key(optional(_requirements), None, "requirements, or a requirements file inside the source; default: its requirements.txt if it has one"),
+    "requirements": Key(optional(_requirements), None, "requirements, or a requirements file inside the source; default: its requirements.txt, or what its pyproject.toml says"),
     "python": Key(text(PYTHON, "a Python interpreter such as python3 or /usr/bin/python3.13"), "python3", "interpreter of the virtual environment"),
     "environment": Key(_variables, {}, "environment variables of the application"),
     "secrets": Key(_variables, {}, "environment variables that no log, diff or other account sees"),
@@ -409,7 +409,7 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict | None:
     static = site["static"]
     site["static"] = []
     if not isinstance(static, list):
-        faults.add(f"{where}static", f"expected a list of mappings with url and path, got {_kind(static)}; write static: [{{url: /static/, path: static/}}]")
+        faults.add(f"{where}static", f"expected a list of mappings with url and path, got {kind_of(static)}; write static: [{{url: /static/, path: static/}}]")
         return {**site, "label": label}
     for number_of_item, item in enumerate(static):
         if isinstance(item, dict):

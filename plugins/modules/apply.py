@@ -321,7 +321,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils.complaints import expl
 from ansible_collections.pyweb.stack.plugins.module_utils.handover import MARK, Held, let_go, wait_until_accepted
 from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, digest, run, take_out
 from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS, installed
-from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import Holder, foreign_account, is_there, taken_port
+from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import Holder, foreign_account, is_there, not_root, taken_port
 from ansible_collections.pyweb.stack.plugins.module_utils.probing import TARGET_SPEC, target_of, wait_until_healthy
 from ansible_collections.pyweb.stack.plugins.module_utils.record import Packages, Record, is_front, lock, records
 from ansible_collections.pyweb.stack.plugins.module_utils.releases import missing_of
@@ -441,6 +441,8 @@ def made(record: Record) -> dict[str, dict]:
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     parameters = module.params
+    if words := not_root():
+        module.fail_json(msg=words)
     if not module.check_mode:
         lock()
     units = [unit_of_parameters(unit) for unit in parameters["units"]]

@@ -104,6 +104,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pyweb.stack.plugins.module_utils.host import give_tree
+from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import not_root
 from ansible_collections.pyweb.stack.plugins.module_utils.record import lock
 from ansible_collections.pyweb.stack.plugins.module_utils.releases import COMPLETE, complete, version_of
 
@@ -209,6 +210,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     sites = module.params["sites"]
+    if words := not_root():
+        module.fail_json(msg=words)
     if module.params["install"]:
         lock()
     of_system = version_of(SYSTEM_PYTHON)

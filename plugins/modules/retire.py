@@ -107,6 +107,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, 
 from ansible_collections.pyweb.stack.plugins.module_utils.handover import drained, release, wait_until
 from ansible_collections.pyweb.stack.plugins.module_utils.host import park, run
 from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS, removable
+from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import not_root
 from ansible_collections.pyweb.stack.plugins.module_utils.record import KINDS, RECORDS, Packages, Record, is_front, lock, records, wanted_elsewhere
 from ansible_collections.pyweb.stack.plugins.module_utils.units import take_down
 
@@ -223,6 +224,8 @@ def remove_folders(sets: list[str]) -> None:
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     parameters = module.params
+    if words := not_root():
+        module.fail_json(msg=words)
     if not module.check_mode:
         lock()
         recover()

@@ -78,8 +78,8 @@ def one(values, part="front_nginx_sites", **others):
             {"link": ["uwsgi"]},
             ["link: ['uwsgi'] does not join front nginx and back uwsgi; they can use: uwsgi, http, fastcgi, scgi"],
         ),
-        ({"sites": "shop"}, ['sites: expected a list of sites, got str; write each as an item, - name: ..., or with -e as JSON: \'{"sites": [...]}\'']),
-        ({"sites": a_site()}, ['sites: expected a list of sites, got dict; write each as an item, - name: ..., or with -e as JSON: \'{"sites": [...]}\'']),
+        ({"sites": "shop"}, ['sites: expected a list of sites, got a string; write each as an item, - name: ..., or with -e as JSON: \'{"sites": [...]}\'']),
+        ({"sites": a_site()}, ['sites: expected a list of sites, got a mapping; write each as an item, - name: ..., or with -e as JSON: \'{"sites": [...]}\'']),
         ({"sites": [a_site(back="gunicorn")]}, ["sites[shop].back: 'gunicorn' is unknown; possible: uwsgi, flup, mod_wsgi"]),
         ({"sites": [a_site(transport="ip")]}, ["sites[shop].transport: 'ip' is unknown; possible: unix, tcp"]),
         (
@@ -509,7 +509,7 @@ def test_another_link_or_back_listens_elsewhere():
 
 
 def release(source=None, runtime="r", host=None, **values):
-    given_source = {"digest": "d", "requirements_txt": False, **(source or {})}
+    given_source = {"digest": "d", "requirements": [], **(source or {})}
     return one(
         {**(host or {}), "sites": [a_site(**values)]}, "app_sites", sources={"shop": given_source}, runtime=runtime
     )["release"]
@@ -558,7 +558,7 @@ def test_every_input_changes_the_release():
         another,
         release(),
         release({"digest": "e"}),
-        release({"requirements_txt": True}),
+        release({"requirements": "requirements.txt"}),
         release(requirements=["Django==5.2"]),
         release(requirements=["Django==5.3"]),
         release(requirements="other.txt"),
@@ -571,12 +571,12 @@ def test_every_input_changes_the_release():
 
 def test_requirements_txt_is_found():
     assert (
-        one({"sites": [a_site()]}, "app_sites", sources={"shop": {"requirements_txt": True}})["requirements"]
+        one({"sites": [a_site()]}, "app_sites", sources={"shop": {"requirements": "requirements.txt"}})["requirements"]
         == "requirements.txt"
     )
     assert one({"sites": [a_site()]}, "app_sites")["requirements"] == []
     assert (
-        one({"sites": [a_site(requirements=[])]}, "app_sites", sources={"shop": {"requirements_txt": True}})[
+        one({"sites": [a_site(requirements=[])]}, "app_sites", sources={"shop": {"requirements": "requirements.txt"}})[
             "requirements"
         ]
         == []

@@ -16,8 +16,8 @@ SHOP = {"name": "shop", "application": "shop:application", "secrets": {"KEY": "h
 VARIABLES = {"groups": {"all": ["h"]}, "hostvars": {}, "inventory_hostname": "h", "ansible_play_hosts_all": ["h"]}
 
 
-def answer(**site):
-    task = Mock(args={"sites": [{**SHOP, **site}]}, async_val=0)
+def answer(options=None, **site):
+    task = Mock(args={**(options or {}), "sites": [{**SHOP, **site}]}, async_val=0)
     templar = Mock(template=lambda value: value)
     return ActionModule(task, Mock(), Mock(), Mock(), templar, Mock()).run(task_vars=VARIABLES)
 
@@ -35,3 +35,28 @@ def test_faults_are_shown_without_the_plan():
     assert not result["_ansible_no_log"]
     assert "hunter2" not in str(result)
     assert result["faults"] == ["sites[shop].source.path: '/nowhere' is no directory on the controller; looked for '/nowhere'"]
+
+
+def test_an_unknown_option_is_refused():
+    result = answer({"frnt": "lighttpd"}, source={"package": "shop"})
+    possible = "front, back, link, transport, sites, prune, remove_data, remove_packages"
+    assert result["faults"] == [f"frnt: unknown option; possible: {possible}; did you mean 'front'?"]
+
+
+def test_a_source_says_its_requirements(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = ['flup==1.0.3']")
+    source = {"path": str(tmp_path)}
+    for given in ({}, {"requirements": "pyproject.toml"}):
+        assert answer(source=dict(source), **given)["plan"]["app_sites"][0]["requirements"] == ["flup==1.0.3"]
+    (tmp_path / "requirements.txt").write_text("")
+    assert answer(source=dict(source))["plan"]["app_sites"][0]["requirements"] == "requirements.txt"
+    assert answer(source=dict(source), requirements=[])["plan"]["app_sites"][0]["requirements"] == []
+
+
+def test_faults_of_a_source_name_site_file_and_remedy(tmp_path):
+    (tmp_path / "link").symlink_to("/etc/hosts")
+    (tmp_path / "pyproject.toml").write_text("[project")
+    link, project = answer(source={"path": str(tmp_path)})["faults"]
+    assert link.startswith("sites[shop].source.path: the link 'link' leads to '/etc/hosts'; ")
+    assert link.endswith("copy what it names, or remove it")
+    assert project.startswith("sites[shop].requirements: 'pyproject.toml' is not valid TOML")

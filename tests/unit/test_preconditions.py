@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import socket
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.pyweb.stack.plugins.modules import apply, release, retire
 from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import foreign_account, holders, listeners, taken_port
 
 TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -53,3 +56,14 @@ def test_an_account_of_another_purpose_is_named():
     assert f"the account {me.pw_name} exists" in foreign_account(me.pw_name, "/var/lib/pyweb/site")
     assert foreign_account(me.pw_name, me.pw_dir) is None
     assert foreign_account("no-such-account", "/var/lib/pyweb/site") is None
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize(("module", "arguments"), [(apply, {"name": "app"}), (release, {"sites": []}), (retire, {"sets": []})])
+def test_an_account_that_is_not_root_is_told_the_remedy(monkeypatch, capsys, module, arguments, check):
+    monkeypatch.setattr(os, "geteuid", lambda: pwd.getpwnam("nobody").pw_uid)
+    with patch_module_args({**arguments, "_ansible_check_mode": check}), pytest.raises(SystemExit):
+        module.main()
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["failed"]
+    assert "the account on the host is nobody; connect as root, or add --become" in answer["msg"]

@@ -55,7 +55,8 @@ class ActionModule(ActionBase):
             if install.get("failed"):
                 result.update(failed=True, msg=f"The packages {', '.join(missing)} cannot be installed; nothing else was changed: {install.get('msg')}")
                 return result
-            answer = self._execute_module("pyweb.stack.apply", {**arguments, "installed": brought(install.get("stdout", ""))}, task_vars=quiet)
+            came = [*(arguments.get("installed") or []), *brought(install.get("stdout", ""))]
+            answer = self._execute_module("pyweb.stack.apply", {**arguments, "installed": came}, task_vars=quiet)
             answer.update(changed=True, packages=missing)
         result.update(answer)
         result.pop("invocation", None)

@@ -11,7 +11,7 @@ import yaml
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.pyweb.stack.plugins.module_utils.place import Place, place
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, PROJECT, REMOVAL, PlanError, plan, unknown_variables
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, PROJECT, REMOVAL, PlanError, mistyped_variables, plan, unknown_variables
 from ansible_collections.pyweb.stack.plugins.module_utils.site import nearest
 from ansible_collections.pyweb.stack.plugins.plugin_utils.source import (
     COLLECTION,
@@ -44,6 +44,8 @@ class ActionModule(ActionBase):
         variables, unread = self._origin(task_vars)
         options = _role_options()
         faults += unknown_variables([name for name in task_vars if isinstance(name, str)], options)
+        given = {name: task_vars[name] for known in options.values() for name in known if name in task_vars}
+        faults += mistyped_variables(given, options)
         where, misplaced = _place(task_vars)
         faults += misplaced + unread
         try:

@@ -214,6 +214,9 @@ def _private_overlays(tops: list[str]) -> None:
     must(libc.unshare(CLONE_NEWNS))
     mount("none", "/", "none", MS_REC_PRIVATE, "")
     mount("tmpfs", "/mnt", "tmpfs", 0, "mode=0700")
+    if "tmp" not in tops:
+        # Cherokee's parser leaves a directory there each time.
+        mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777")
     for top in tops:
         upper, work = f"/mnt/{top}/upper", f"/mnt/{top}/work"
         os.makedirs(upper)

@@ -29,6 +29,7 @@ class Front:
     named_by: variables of its role of which one must say where it comes from, since Debian carries none.
     limits: keys of a site whose number it can take no higher.
     shared: keys that all sites of a server name must have alike, since it has one value for all of them.
+    asks: whether its role has something to ask on the host before anything changes, in tasks/before.yml.
     """
 
     links: tuple[str, ...]
@@ -38,6 +39,7 @@ class Front:
     named_by: tuple[str, ...] = ()
     limits: tuple[tuple[str, int], ...] = ()
     shared: tuple[str, ...] = ()
+    asks: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ FRONTS = {
         named_by=("front_cherokee_package", "front_cherokee_prefix"),
         limits=(("max_body_size", 2**31 - 1),),
         shared=("max_body_size",),
+        asks=True,
     ),
 }
 BACKS = {
@@ -465,6 +468,7 @@ def _by_role(front: str | None, sites: list[dict], place: Place) -> dict:
     through = {"transport": "tcp", "host": LOOPBACK, "port": FRONT_PORT}
     return {
         "front": front,
+        "asks": bool(front and FRONTS[front].asks),
         "backs": backs,
         "sets": ["app", *(f"back_{back}" for back in backs), *([f"front_{front}"] if front else [])],
         "ports": [{"port": FRONT_PORT, "unit": FRONTS[front].unit}] if front else [],
@@ -527,6 +531,20 @@ def vhosts(sites: list[dict]) -> list[dict]:
             host["names"].append(name)
     rank = {"exact": 0, "wildcard": 1, "catch-all": 2}
     return sorted(grouped.values(), key=lambda host: (rank[host["kind"]], -max(map(len, host["names"]), default=0), host["names"]))
+
+
+def mistyped_variables(values: dict, options: dict[str, dict]) -> list[str]:
+    """Faults of the roles' variables (name to value, which may be a template): a list or a boolean that is given as another text, as -e does."""
+    types = {name: option.get("type", "str") for known in options.values() for name, option in known.items()}
+    faults = []
+    for name, value in sorted(values.items()):
+        if isinstance(value, str) and "{{" in value:
+            continue
+        if types.get(name) == "list" and not isinstance(value, list):
+            faults.append(f"{name}: expected a list, got {value!r}; with -e write JSON: '{{\"{name}\": [...]}}'")
+        if types.get(name) == "bool" and not isinstance(value, bool) and str(value).lower() not in FLAGS:
+            faults.append(f"{name}: expected true or false, got {value!r}")
+    return faults
 
 
 def unknown_variables(names, options: dict[str, set[str]]) -> list[str]:

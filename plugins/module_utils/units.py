@@ -24,6 +24,7 @@ class Unit:
 
     restart_with: units that go down and come up together with it, such as the service of a socket.
     gap: whether nothing listens for a moment when it reloads.
+    by_hand: it is neither started nor enabled, only taken up where it runs.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Unit:
     restart_with: tuple[str, ...] = ()
     enabled: bool = True
     gap: bool = False
+    by_hand: bool = False
 
 
 @dataclass
@@ -75,7 +77,9 @@ def decide(units: list[Unit], states: dict[str, State], effects: dict[str, str],
 
     for unit in units:
         state = states[unit.name]
-        if unit.enabled and state.enabled not in ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated"):
+        if unit.by_hand and not state.active:
+            continue
+        if unit.enabled and not unit.by_hand and state.enabled not in ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated"):
             work.enable.append(unit.name)
         stale = {verb for verb in ("reload", "restart") if current[f"{unit.name} {verb}"] != effects.get(f"{unit.name} {verb}")}
         if not state.active:

@@ -33,7 +33,7 @@ options:
     elements: str
     default: []
   installed:
-    description: Set by the action plugin - packages that it has installed for this change.
+    description: Packages that came for this change before it, as the action plugin and the role know. They go with the set, also where it is refused.
     type: list
     elements: str
     default: []
@@ -93,6 +93,10 @@ options:
         type: str
         choices: [ours, data, others]
         default: ours
+      made:
+        description: Whether the role has made it before this task, so that it goes with the set although it is there.
+        type: bool
+        default: false
       each:
         description: Makes one directory of each item; strings may name keys of the item in braces.
         type: list
@@ -236,6 +240,10 @@ options:
         description: Whether nothing listens for a moment when it reloads. New connections to its O(ports) wait meanwhile, as when they are handed over.
         type: bool
         default: false
+      by_hand:
+        description: Whether it is started by hand - then it has to be neither enabled nor active, but goes with the set, and takes up changes where it runs.
+        type: bool
+        default: false
       each:
         description: Makes one unit of each item; strings may name keys of the item in braces.
         type: list
@@ -343,6 +351,7 @@ FILE = {
 DIRECTORY = {
     "path": {"type": "str", "required": True},
     "holds": {"type": "str", "choices": ["ours", "data", "others"], "default": "ours"},
+    "made": {"type": "bool", "default": False},
     "each": {"type": "list", "elements": "dict"},
     "site": {"type": "str", "default": ""},
 }
@@ -365,6 +374,7 @@ UNIT = {
     "restart_with": {"type": "list", "elements": "str", "default": []},
     "enabled": {"type": "bool", "default": True},
     "gap": {"type": "bool", "default": False},
+    "by_hand": {"type": "bool", "default": False},
     "each": {"type": "list", "elements": "dict"},
     "site": {"type": "str", "default": ""},
 }
@@ -438,6 +448,19 @@ def made(record: Record) -> dict[str, dict]:
     return {path: item for path, item in record.items["directories"].items() if item["holds"] == "others"}
 
 
+def note_beforehand(parameters: dict) -> None:
+    """Note what came for this change before it was tried, so that it goes also where the change is refused."""
+    if parameters["installed"]:
+        packages = Packages()
+        packages.claim(parameters["name"], parameters["packages"], parameters["installed"])
+        packages.save()
+    record = Record(parameters["name"])
+    for item in parameters["directories"]:
+        if item["made"]:
+            record.items["directories"].setdefault(item["path"], {"site": item["site"], "holds": item["holds"], "leaving": False})
+    record.save()
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     parameters = module.params
@@ -445,6 +468,7 @@ def main() -> None:
         module.fail_json(msg=words)
     if not module.check_mode:
         lock()
+        note_beforehand(parameters)
     units = [unit_of_parameters(unit) for unit in parameters["units"]]
 
     of_fronts = [unit for record in records() if is_front(record.name) for unit in record.items["units"]]

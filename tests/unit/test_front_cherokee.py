@@ -7,9 +7,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 import pytest
+import rendering
+from ansible.template import Templar, trust_as_template
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import combinations, plan, transports_of
+from rendering import LOADER, variables_of
+from test_deb import package, packed
 from test_key_tree import parse
 from test_specs import ROLES, full_site, load, options_of, renderer
 
@@ -24,8 +29,8 @@ KEYS = {
     "proxy": {"", "balancer", "in_preserve_host", "in_allow_keepalive", "in_header_hide"},
     **dict.fromkeys(("uwsgi", "fcgi", "scgi"), CGI),
 }
-# Variables that only the tasks use, with tests of Ansible's own.
-ABOUT_PACKAGES = {"__front_cherokee_is_url", "__front_cherokee_is_file", "__front_cherokee_packages", "__front_cherokee_check", "__front_cherokee_test", "__front_cherokee_test_python"}
+# Variables that the templates use; the others have tests of Ansible's own.
+IN_TEMPLATES = {"prefix", "mime", "unclear", "bodiless", "some_line", "unclear_lines", "methods_with_body"}
 RULE = {"match", "handler", "document_root", "expiration", "timeout"}
 SERVER = {"bind", "server_tokens", "pid_file", "fdlimit", "listen_queue", "timeout", "thread_number"}
 VSERVER = {"nick", "match", "document_root", "directory_index", "post_max_len", "logger", "error_writer", "rule"}
@@ -41,7 +46,7 @@ def variables(environment):
     private = load(ROLES / ROLE / "vars" / "main.yml")
     # Those that depend on others come after them.
     for name in sorted(private, key=lambda name: "{{" in str(private[name])):
-        if name not in ABOUT_PACKAGES:
+        if name.removeprefix(f"__{ROLE}_") in IN_TEMPLATES:
             values[name] = finish(private[name])
     return values
 
@@ -165,3 +170,87 @@ def test_extra_lines_belong_to_the_sites_virtual_server():
 def test_listeners():
     bind = parse(written(planned(full_site()), front_cherokee_listen=["80", "127.0.0.1:81", "[::1]:82"]))["server"]["bind"]
     assert list(bind.values()) == [{"port": "80"}, {"port": "81", "interface": "127.0.0.1"}, {"port": "82", "interface": "::1"}]
+
+
+def finished(expression, **values):
+    """A variable of the role as its tasks have it."""
+    known = {**variables_of(ROLE), **values}
+    return Templar(loader=LOADER, variables=known).template(trust_as_template("{{ " + expression + " }}"))
+
+
+def test_every_boolean_from_the_command_line_counts_as_what_it_says():
+    for given, units in ((True, 1), (False, 0), ("true", 1), ("false", 0), ("no", 0), ("0", 0)):
+        assert len(finished("__front_cherokee_interfaces", front_cherokee_admin=given)) == units
+    assert "thread_number" not in parse(written(planned(full_site()), front_cherokee_thread_number="0"))["server"]
+
+
+@pytest.mark.parametrize("guard", [0, 1, 2])
+def test_the_web_interface_would_save_every_rule(guard):
+    """It refuses a rule for heads that names no field, which the server does not read where it looks at the whole head."""
+    for vserver in parse(written(planned(full_site())))["vserver"].values():
+        assert rules_of(vserver)[guard]["match"]["header"]
+        assert vserver["document_root"] and vserver["nick"]
+
+
+@pytest.mark.parametrize(
+    ("line", "brought", "refused"),
+    [
+        ("#!/usr/bin/env python2", [], "python2"),
+        ("#!/usr/bin/python2.7 -E", [], "python2.7"),
+        ("#! /usr/bin/env -S python2 -u", [], "python2"),
+        ("#!/usr/bin/env python2", ["python2"], None),
+        ("#!/usr/bin/env python3", [], None),
+        ("#!/bin/sh -e", [], None),
+        ("", [], None),
+    ],
+)
+def test_the_python_of_the_web_interface_is_looked_for(tmp_path, line, brought, refused):
+    """As it is installed; where it is not, nothing is known yet."""
+    program = tmp_path / "share" / "cherokee" / "admin" / "server.py"
+    if line:
+        program.parent.mkdir(parents=True)
+        program.write_text(f"{line}\nprint()\n")
+    for name in ("env", "sh", "echo"):
+        (tmp_path / name).symlink_to(f"/bin/{name}")
+    (tmp_path / "python3").symlink_to("/bin/true")
+    argv = finished("__front_cherokee_test_interface + ['echo', 'looked']", front_cherokee_prefix=str(tmp_path), front_cherokee_packages=brought)
+    done = subprocess.run([f"/bin/{argv[0]}", *argv[1:]], capture_output=True, text=True, env={"PATH": str(tmp_path)}, check=False)
+    assert done.stderr == ""
+    if refused:
+        assert done.returncode == 1
+        assert f"runs on {refused}, which this host has not" in done.stdout
+    else:
+        assert (done.returncode, done.stdout) == (0, "looked\n")
+
+
+def test_a_package_file_says_before_it_is_installed_what_its_web_interface_runs_on(tmp_path):
+    data = packed({"usr/share/cherokee/admin/server.py": "#!/usr/bin/env python2\n"}, "xz")
+    argv = finished("__front_cherokee_test_interface", front_cherokee_package=package(tmp_path / "cherokee.deb", data))
+    assert argv[-3:] == ["/usr/share/cherokee/admin/server.py", "#!/usr/bin/env python2", "python2"]
+    assert finished("__front_cherokee_test_interface", front_cherokee_package="cherokee")[-2:] == ["", ""]
+
+
+def test_a_configuration_of_the_web_interface_has_to_name_every_back():
+    before, after = planned(full_site(), full_site("blog")), planned(full_site(), full_site("blog"), link="scgi")
+    for sites, missing in ((before, []), (after, [f"{site['name']} scgi {site['endpoint']['address']}" for site in [{**site, "endpoint": site["endpoints"][0]} for site in after]])):
+        found = finished("__front_cherokee_unnamed", front_cherokee_sites=sites, __front_cherokee_saved={"stdout": written(before)})
+        assert found == missing
+
+
+@pytest.mark.parametrize(
+    ("words", "lacks"),
+    [
+        (" IPv6: yes\n Polling methods: epoll poll select \n", 0),
+        (" IPv6: no\n Polling methods: epoll poll select \n", 1),
+        (" IPv6: no\n Polling methods: poll select \n", 2),
+    ],
+)
+def test_what_a_package_was_built_without_is_told(words, lacks):
+    assert len(finished("__front_cherokee_lacks", __front_cherokee_built={"stdout": words})) == lacks
+
+
+def test_start_of_the_web_interface_starts_the_unit():
+    files = rendering.files({**plan({"front": "cherokee", "sites": [full_site()]}), "backs": []}, front_cherokee_admin=True)
+    unit = files["/etc/systemd/system/cherokee-admin.service"]
+    assert "\nBindReadOnlyPaths=/etc/cherokee/start:/usr/sbin/cherokee\n" in unit
+    assert "systemctl start cherokee.service" in files["/etc/cherokee/start"]

@@ -20,6 +20,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
     PlanError,
     combinations,
     links_between,
+    mistyped_variables,
     plan,
     transports_of,
     unknown_variables,
@@ -257,6 +258,17 @@ def test_no_clash(sites):
     assert len(plan({"sites": sites})["front_nginx_sites"]) == 2
 
 
+def test_mistyped_variables():
+    options = {"front_x": {"front_x_admin": {"type": "bool"}, "front_x_listen": {"type": "list"}, "front_x_name": {"type": "str"}}}
+    right = {"front_x_admin": "False", "front_x_listen": ["80"], "front_x_name": "80", "other": "80"}
+    assert mistyped_variables(right, options) == []
+    assert mistyped_variables({"front_x_admin": True, "front_x_listen": "{{ ports }}"}, options) == []
+    assert mistyped_variables({"front_x_admin": "perhaps", "front_x_listen": "80"}, options) == [
+        "front_x_admin: expected true or false, got 'perhaps'",
+        "front_x_listen: expected a list, got '80'; with -e write JSON: '{\"front_x_listen\": [...]}'",
+    ]
+
+
 def test_unknown_variables():
     options = {"front_nginx": {"front_nginx_sites", "front_nginx_worker_processes"}, "back_uwsgi": {"back_uwsgi_sites"}}
     names = ["front", "front_nginx_sites", "front_nginx_worker_proceses", "front_nginxx", "back_uwsgi_x", "other"]
@@ -351,6 +363,7 @@ def test_every_combination_is_planned(front, back, link, transport):
     assert planned["backs"] == [back]
     assert set(planned) == {
         "front",
+        "asks",
         "backs",
         "app_sites",
         "ports",

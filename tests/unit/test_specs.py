@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 
 import jinja2
@@ -92,6 +93,20 @@ def plans_of_several_hosts():
 
 def test_roles_are_the_app_and_one_for_each_server_of_the_plan():
     assert set(NAMES) == {"app", *(f"back_{back}" for back in BACKS), *(f"front_{front}" for front in FRONTS)}
+
+
+def test_a_front_asks_on_the_host_where_its_role_has_a_question():
+    assert {name for name, front in FRONTS.items() if front.asks} == {path.parts[-3].removeprefix("front_") for path in ROLES.glob("front_*/tasks/before.yml")}
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_every_boolean_is_read_as_one(role):
+    """Values of -e are texts, and a text is true."""
+    names = [name for name, option in options_of(role).items() if option["type"] == "bool"]
+    files = [path for path in (ROLES / role).rglob("*") if path.suffix in (".yml", ".j2") and "meta" not in path.parts and "defaults" not in path.parts]
+    for name in names:
+        used = [match for path in files for match in re.findall(rf"\b{name}\b(?! is |:)( \| bool)?", path.read_text()) if path.name != "README.md"]
+        assert used and all(used), name
 
 
 @pytest.mark.parametrize("role", NAMES)

@@ -41,6 +41,12 @@ def test_a_unit_that_shall_not_start_at_boot_is_not_enabled():
     assert decide([Unit("a.service", enabled=False)], {"a.service": State(True, "disabled", exists=True)}, KNOWN, KNOWN).enable == []
 
 
+@pytest.mark.parametrize(("state", "verbs"), [(DOWN, {}), (State(True, "static", exists=True), {"a.service": "restart"})])
+def test_a_unit_that_is_started_by_hand_is_only_taken_up_where_it_runs(state, verbs):
+    work = decide([Unit("a.service", restart_on=("/unit",), by_hand=True)], {"a.service": state}, KNOWN, {**KNOWN, "a.service restart": "2"})
+    assert (work.verbs, work.enable) == (verbs, [])
+
+
 def test_a_socket_takes_its_service_along():
     socket = Unit("a.socket", restart_on=("/socket",), restart_with=("a.service",))
     now = {**KNOWN, "a.socket reload": "1", "a.socket restart": "2"}

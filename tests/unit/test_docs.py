@@ -100,3 +100,16 @@ def test_markers_have_to_be_there_once(docs, text):
 
 def test_cells_keep_their_bars(docs):
     assert docs.table(["A"], [["x|y"]]) == "| A |\n| --- |\n| x\\|y |\n"
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_maps_name_what_is_there(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    folders = "changelogs|docs|molecule|playbooks|plugins|roles|tests|tools"
+    named = {path for path in re.findall(rf"`((?:{folders})/[^` ]+)", text) if "<" not in path}
+    gone = sorted(path for path in named if not any(ROOT.glob(path.rstrip("/"))))
+    assert named and not gone
+    targets = {target for line in re.findall(r"`make ([\w ]+)`", text) for target in line.split()[:1]}
+    known = (ROOT / "Makefile").read_text(encoding="utf-8")
+    scenarios = {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
+    assert {target for target in targets if f"\n{target}:" not in known} <= scenarios

@@ -25,6 +25,7 @@ sys.path[:0] = [str(ROOT / ".ansible" / "collections"), str(ROOT / "tests" / "co
 
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import BACKS, EMBEDDED, FRONTS, TRANSPORTS, links_between, transports_of
 from ansible_collections.pyweb.stack.plugins.module_utils.site import REQUIRED, SITE_KEYS, STATIC_KEYS
+from ansible_collections.pyweb.stack.plugins.module_utils.tls import TLS_KEYS
 from deviations import load, page
 
 
@@ -72,6 +73,8 @@ def site_table() -> str:
         rows.append(row(name, key))
         if name == "static":
             rows += [row(f"static[].{inner}", inner_key) for inner, inner_key in STATIC_KEYS.items()]
+        if name == "tls":
+            rows += [row(f"tls.{inner}", inner_key) for inner, inner_key in TLS_KEYS.items()]
     return table(["Key", "Default", "Meaning"], rows)
 
 

@@ -37,6 +37,7 @@ class ActionModule(ActionBase):
         arguments = dict(self._task.args)
         for name, fields in FIELDS.items():
             arguments[name] = [entry for item in arguments.get(name) or [] for entry in _expand(item, fields)]
+        arguments["certificates"] = [pair for item in arguments.get("certificates") or [] for pair in _pairs(item)]
         arguments["files"] = [self._render(file, task_vars) for file in arguments["files"]]
         for name in ("accounts", "directories", "units", "commands"):
             arguments[name] = [{key: value for key, value in entry.items() if key != "values"} for entry in arguments[name]]
@@ -88,6 +89,14 @@ def render(templar, path: Path, variables: dict, site: dict | None) -> str:
     known = {"ansible_managed": "Ansible managed", **variables, "site": site}
     own = templar.copy_with_new_env(searchpath=[str(path.parent), str(SHARED)], available_variables=known)
     return str(own.template(template, escape_backslashes=False, overrides={"trim_blocks": True, "lstrip_blocks": True}))
+
+
+def _pairs(item: dict) -> list[dict]:
+    """The certificate and key of each site that has TLS."""
+    keys = ("certificate", "key", "names", "chain", "private_key", "self_signed")
+    common = {key: value for key, value in item.items() if key != "each"}
+    tls = [(site["name"], site["tls"]) for site in item["each"] if site.get("tls")]
+    return [{**common, "site": name, **{key: known[key] for key in keys if known.get(key) is not None}} for name, known in tls]
 
 
 def _expand(item: dict, fields: tuple[str, ...]) -> list[dict]:

@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.pyweb.stack.plugins.module_utils.place import Place, place
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, PROJECT, REMOVAL, PlanError, mistyped_variables, plan, unknown_variables
 from ansible_collections.pyweb.stack.plugins.module_utils.site import nearest
+from ansible_collections.pyweb.stack.plugins.plugin_utils.certificates import CertificateFault, examine, read
 from ansible_collections.pyweb.stack.plugins.plugin_utils.source import (
     COLLECTION,
     RUNTIME,
@@ -26,7 +27,7 @@ from ansible_collections.pyweb.stack.plugins.plugin_utils.source import (
 
 # The files of a source that say which requirements it has, where its site does not; the first that is there.
 REQUIREMENTS = ("requirements.txt", PROJECT)
-KEYS = ("front", "back", "link", "transport", "sites", *REMOVAL)
+KEYS = ("front", "back", "link", "transport", "tls_profile", "sites", *REMOVAL)
 
 
 class ActionModule(ActionBase):
@@ -41,15 +42,16 @@ class ActionModule(ActionBase):
         values = {key: self._task.args.get(key) for key in KEYS}
         sources, faults = self._sources(values["sites"], task_vars)
         faults += [f"{key}: unknown option; possible: {', '.join(KEYS)}{nearest(key, KEYS)}" for key in self._task.args if key not in KEYS]
+        certificates, refused = self._certificates(values["sites"], task_vars)
         variables, unread = self._origin(task_vars)
         options = _role_options()
         faults += unknown_variables([name for name in task_vars if isinstance(name, str)], options)
         given = {name: task_vars[name] for known in options.values() for name in known if name in task_vars}
         faults += mistyped_variables(given, options)
         where, misplaced = _place(task_vars)
-        faults += misplaced + unread
+        faults += misplaced + unread + refused
         try:
-            result["plan"] = plan(values, sources, digest(scan(RUNTIME)), str(SAMPLE), where, variables)
+            result["plan"] = plan(values, sources, digest(scan(RUNTIME)), str(SAMPLE), where, variables, certificates, _debian(task_vars))
             # A back that this run leaves out may be down: a front passes it over, and is not kept from changing by it.
             upstreams, present = result["plan"]["upstreams"], task_vars["ansible_play_hosts_all"]
             result["plan"]["upstreams"] = [target for back, target in upstreams if back in present]
@@ -112,6 +114,36 @@ class ActionModule(ActionBase):
             except OSError as error:
                 faults.append(f"{where}.source.path: {error.filename} cannot be read: {error.strerror}")
         return found, faults
+
+    def _certificates(self, sites, task_vars) -> tuple[dict, list[str]]:
+        """The given certificates and keys of the sites, and every fault in them; what has another shape is left to the plan."""
+        found, faults = {}, []
+        for site in sites if isinstance(sites, list) else []:
+            tls = site.get("tls") if isinstance(site, dict) and site.get("state") != "absent" else None
+            given = {key: tls.get(key) for key in ("certificate", "key")} if isinstance(tls, dict) else {}
+            if not given or not all(isinstance(value, str) and value for value in given.values()):
+                continue
+            texts = {}
+            for key, value in given.items():
+                try:
+                    texts[key] = read(self._loader, str(value), task_vars.get("inventory_dir") or ".")
+                except OSError as error:
+                    faults.append(f"sites[{site.get('name')}].tls.{key}: {error}")
+            names = site.get("server_names")
+            names = [name.lower() for name in names if isinstance(name, str)] if isinstance(names, list) else []
+            if len(texts) == len(given):
+                try:
+                    found[site.get("name")] = examine(texts["certificate"], texts["key"], names)
+                except CertificateFault as fault:
+                    faults.append(f"sites[{site.get('name')}].tls.{fault.key}: {fault}")
+        return found, faults
+
+
+def _debian(task_vars) -> int | None:
+    """The release of the host, where its facts are known."""
+    facts = task_vars.get("ansible_facts") or {}
+    release = str(facts.get("distribution_major_version", ""))
+    return int(release) if facts.get("distribution") == "Debian" and release.isdigit() else None
 
 
 def _place(task_vars) -> tuple[Place, list[str]]:

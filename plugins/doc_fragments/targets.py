@@ -21,7 +21,7 @@ options:
         type: str
         required: true
       link:
-        description: The protocol that the target speaks. V(http) is HTTP/1.1 without TLS.
+        description: The protocol that the target speaks. V(http) is HTTP/1.1, with TLS where O(targets[].certificate) is set.
         type: str
         choices: [http, fastcgi, scgi, uwsgi]
         required: true
@@ -63,7 +63,7 @@ options:
         description:
           - The scheme that the application is told its client used.
           - Over V(http) it is told by C(X-Forwarded-Proto), which is sent with C(X-Forwarded-For).
-            The connection itself has no TLS.
+            The connection itself has TLS only with O(targets[].certificate).
         type: str
         choices: [http, https]
         default: http
@@ -87,4 +87,9 @@ options:
       stranger:
         description: An address of the host that the module runs on, from which the target must not answer, except by 421. Where it does, it is not healthy.
         type: str
+      certificate:
+        description:
+          - File on the host that the module runs on, with the certificate that the target has to serve.
+          - The target is asked over TLS then, by the name in O(targets[].host), and is not healthy with another certificate. Only with O(targets[].link=http).
+        type: path
 """

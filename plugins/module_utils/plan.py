@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 from ansible_collections.pyweb.stack.plugins.module_utils.place import LOOPBACK, Place
 from ansible_collections.pyweb.stack.plugins.module_utils.site import Faults, check_site, kind_of, nearest
+from ansible_collections.pyweb.stack.plugins.module_utils.tls import PORT as TLS_PORT
+from ansible_collections.pyweb.stack.plugins.module_utils.tls import PROFILES, check_tls, of_host, refuse_disagreement, settle
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Front:
     limits: keys of a site whose number it can take no higher.
     shared: keys that all sites of a server name must have alike, since it has one value for all of them.
     asks: whether its role has something to ask on the host before anything changes, in tasks/before.yml.
+    tls: whether it serves HTTPS.
     """
 
     links: tuple[str, ...]
@@ -40,6 +43,7 @@ class Front:
     limits: tuple[tuple[str, int], ...] = ()
     shared: tuple[str, ...] = ()
     asks: bool = False
+    tls: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ FRONTS = {
         limits=(("max_body_size", 2**31 - 1),),
         shared=("max_body_size",),
         asks=True,
+        tls=False,
     ),
 }
 BACKS = {
@@ -89,7 +94,7 @@ TCP_ONLY = {
 # What of a host goes with the sites and servers that it shall have no longer, and how that may be written.
 REMOVAL = {"prune": True, "remove_data": False, "remove_packages": False}
 FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-DEFAULTS = {"front": "nginx", "back": "uwsgi"}
+DEFAULTS = {"front": "nginx", "back": "uwsgi", "tls_profile": "intermediate"}
 
 # A file inside the source that says what to install for it.
 PROJECT = "pyproject.toml"
@@ -267,15 +272,19 @@ def plan(
     sample_source: str = "sample",
     place: Place = Place(),
     variables: dict | None = None,
+    certificates: dict | None = None,
+    debian: int | None = None,
 ) -> dict:
     """Settle everything for one host.
 
-    values: front, back, link, transport, sites, prune, remove_data and remove_packages, as the inventory has them; None or missing is the
+    values: front, back, link, transport, tls_profile, sites, prune, remove_data and remove_packages, as the inventory has them; None or missing is the
         default.
     sources: for each site whose source is a path, its digest, its requirements, and what of it is deployed, in words.
     runtime: digest of the files that are installed beside every application.
     place: the hosts that are fronts and backs, where it is not this one alone that is both.
     variables: those of the front's role that say where it comes from; None: not known here, and not asked for.
+    certificates: for each site whose certificate is given, its chain, its private_key, and whether clients may trust it.
+    debian: the release of the host, where it is known.
     Raises PlanError with all faults.
     """
     faults = Faults()
@@ -290,6 +299,7 @@ def plan(
     # Also where every site has values of its own.
     _choice(faults, "back", host["back"], BACKS)
     _choice(faults, "transport", host["transport"] or TRANSPORTS[0], TRANSPORTS)
+    profile = _choice(faults, "tls_profile", values.get("tls_profile") or DEFAULTS["tls_profile"], PROFILES)
 
     given = values.get("sites")
     if given is None or given == []:
@@ -309,10 +319,12 @@ def plan(
             _refuse_overrides(faults, site, front)
             _refuse_beyond(faults, site, fronts)
             _refuse_limits(faults, site)
+            site["tls"] = check_tls(faults, site, tuple(server for server in fronts if not FRONTS[server].tls))
             sites.append(site)
     if not given:
         _stack(faults, "", dict.fromkeys(("back", "link", "transport")), host, fronts, place)
     _refuse_clashes(faults, sites + absent, {key for server in fronts for key in FRONTS[server].shared})
+    refuse_disagreement(faults, sites)
     if faults:
         raise PlanError(faults.lines)
 
@@ -340,6 +352,7 @@ def plan(
         # What runs inside the front is probed through it.
         site["target"] = _own_target(site) if site["endpoint"] else None
         site["extra"] = site["extra"].get(front, "")
+        site["tls"] = settle(site, (certificates or {}).get(name))
         # The link to the current release is the back's; a front alone goes over to a new one by a reload.
         release = f"{SITES_ROOT}/{name}/current" if place.is_back else site["release"]["path"]
         site["serves_release"] = any(not static["path"].startswith("/") for static in site["static"])
@@ -347,7 +360,10 @@ def plan(
             static["url"] = site["script_name"] + static["url"]
             if not static["path"].startswith("/"):
                 static["path"] = f"{release}/{static['path']}"
-    return {**_by_role(front, sites, place), "sites": sorted(site["name"] for site in sites + absent), **removal}
+    planned = _by_role(front, sites, place)
+    if any(site["tls"] for site in sites):
+        planned["tls"] = of_host(profile, debian)
+    return {**planned, "sites": sorted(site["name"] for site in sites + absent), **removal}
 
 
 def _refuse_overrides(faults: Faults, site: dict, front: str | None) -> None:
@@ -454,7 +470,7 @@ BACK_KEYS = (
 )  # fmt: skip
 FRONT_KEYS = (
     "name", "server_names", "mount", "script_name", "back", "link", "endpoints", "unit",
-    "static", "request_timeout", "max_body_size", "extra",
+    "static", "request_timeout", "max_body_size", "tls", "extra",
 )  # fmt: skip
 
 
@@ -465,19 +481,26 @@ def _by_role(front: str | None, sites: list[dict], place: Place) -> dict:
     backs = [back for back in BACKS if any(site["back"] == back for site in sites)] if place.is_back else []
     # A front alone serves static files out of releases, and runs nothing: it has no use for variables, let alone secrets.
     served = [{**site, "environment": {}, "secrets": {}} for site in sites if site["serves_release"]] if front else []
-    through = {"transport": "tcp", "host": LOOPBACK, "port": FRONT_PORT}
+    ports = [FRONT_PORT, *([TLS_PORT] if any(site["tls"] for site in sites) else [])]
     return {
         "front": front,
         "asks": bool(front and FRONTS[front].asks),
         "backs": backs,
         "sets": ["app", *(f"back_{back}" for back in backs), *([f"front_{front}"] if front else [])],
-        "ports": [{"port": FRONT_PORT, "unit": FRONTS[front].unit}] if front else [],
+        "ports": [{"port": port, "unit": FRONTS[front].unit} for port in ports] if front else [],
         "app_sites": part(APP_KEYS, sites if place.is_back else served),
         **{f"back_{back}_sites": part(BACK_KEYS, [site for site in sites if site["back"] == back]) for back in backs},
         **({f"front_{front}_sites": part(FRONT_KEYS, sites)} if front else {}),
         "upstreams": [target for site in sites for target in _upstreams(site, place)] if front else [],
-        "targets": [_target(site, "http", through, FRONTS[front].unit) for site in sites] if front else [],
+        "targets": [_front_target(site, FRONTS[front].unit) for site in sites] if front else [],
     }
+
+
+def _front_target(site: dict, unit: str) -> dict:
+    """The site as clients reach it."""
+    through = {"transport": "tcp", "host": LOOPBACK, "port": TLS_PORT if site["tls"] else FRONT_PORT}
+    target = _target(site, "http", through, unit)
+    return {**target, "scheme": "https", "certificate": site["tls"]["certificate"]} if site["tls"] else target
 
 
 def _host(server_names: list[str], taken: set[str]) -> str:

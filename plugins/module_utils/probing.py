@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
+from ansible_collections.pyweb.stack.plugins.module_utils.certificates import same_certificate
 from ansible_collections.pyweb.stack.plugins.module_utils.protocols import (
     DECODERS,
     DEFAULT_PORTS,
@@ -60,6 +62,7 @@ TARGET_SPEC = {
     "unit": {"type": "str"},
     "hint": {"type": "str"},
     "stranger": {"type": "str"},
+    "certificate": {"type": "path"},
 }
 
 
@@ -110,6 +113,11 @@ class Target:
     unit: str | None = None
     hint: str | None = None  # what to do where it is not healthy
     stranger: str | None = None  # an address of this host from which it must not answer
+    certificate: str | None = None  # a file with the certificate that it has to serve: it is asked over TLS
+
+    def without_tls(self) -> Target:
+        """The same site as it was before it had TLS."""
+        return replace(self, scheme="http", certificate=None, endpoint=replace(self.endpoint, port=DEFAULT_PORTS["http"]))
 
     def request(self) -> Request:
         """The request as a front sends it; ProtocolError where the target's values allow none."""
@@ -182,8 +190,8 @@ def _ask(target: Target, timeout: float, body_limit: int | None) -> Outcome:
     decoder = DECODERS[target.link](body_limit=body_limit)
     begin = time.monotonic()
     try:
-        _exchange(target.endpoint, data, decoder, begin + timeout)
-        fault = _status_fault(target, decoder.response)
+        served = _exchange(target, data, decoder, begin + timeout)
+        fault = _status_fault(target, decoder.response) or (target.certificate and same_certificate(served, target.certificate))
     except (OSError, ProtocolError) as error:
         fault = _network_fault(error, timeout)
     if fault and isinstance(decoder, FastCgiResponseDecoder) and decoder.stderr.strip():
@@ -228,8 +236,10 @@ def _encode(target: Target) -> bytes:
         raise ProtocolError(f"{target.name}: {error}") from error
 
 
-def _exchange(endpoint: Endpoint, data: bytes, decoder: ResponseDecoder, deadline: float) -> None:
-    with endpoint.connect(_left(deadline)) as connection:
+def _exchange(target: Target, data: bytes, decoder: ResponseDecoder, deadline: float) -> bytes | None:
+    """Feed the decoder with the answer. Returns the certificate that was served, if one had to be."""
+    with _connect(target, deadline) as connection:
+        served = connection.getpeercert(binary_form=True) if target.certificate else None
         connection.settimeout(_left(deadline))
         connection.sendall(data)
         while not decoder.finished:
@@ -239,6 +249,23 @@ def _exchange(endpoint: Endpoint, data: bytes, decoder: ResponseDecoder, deadlin
                 decoder.feed(piece)
             else:
                 decoder.close()
+    return served
+
+
+def _connect(target: Target, deadline: float) -> socket.socket:
+    connection = target.endpoint.connect(_left(deadline))
+    if target.certificate is None:
+        return connection
+    # Whoever issued it: the one in the file has to be served, and not any that somebody vouches for.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        connection.settimeout(_left(deadline))
+        return context.wrap_socket(connection, server_hostname=target.host.partition(":")[0])
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _left(deadline: float) -> float:
@@ -257,6 +284,8 @@ def _network_fault(error: Exception, timeout: float) -> str:
         return f"no whole answer within {timeout:g} s"
     if isinstance(error, socket.gaierror):
         return f"the host's name cannot be resolved: {error.strerror}"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS: {error.reason or error}"
     if isinstance(error, FileNotFoundError):
         return "no such socket"
     if isinstance(error, ConnectionRefusedError):

@@ -311,10 +311,6 @@ def _cpu(value: Any) -> str:
     return str(value)
 
 
-def _tls(value: Any) -> None:
-    raise Fault("TLS is not supported yet; leave the key out")
-
-
 REQUIRED = object()
 
 
@@ -365,7 +361,7 @@ SITE_KEYS = {
     "tasks_max": Key(optional(number(16, 4194304, "processes and threads")), None, "processes and threads of the site; none: 15 % of what the host can have"),
     "static": Key(lambda value: value, [], "files that the front serves: a list of url, path, max_age"),
     "max_body_size": Key(number(1, 2**40, "bytes"), 10485760, "bytes of the largest request body"),
-    "tls": Key(_tls, None, "not supported yet"),
+    "tls": Key(lambda value: value, None, "HTTPS: a mapping with certificate and key, or self_signed; none: plain HTTP"),
     "extra": Key(_extra, {}, "raw text for the site's own block, by front"),
     "state": Key(choice("present", "absent"), "present", "absent: the site is removed with all that it owned; only its name is needed then"),
 }

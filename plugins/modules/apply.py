@@ -175,6 +175,47 @@ options:
         description: Set by the action plugin - name of the site that the item is for.
         type: str
         default: ""
+  certificates:
+    description:
+      - Certificates that a server needs, with their keys, which are files of the set. Each pair is tried by a handshake in memory before
+        anything is changed, since a server may end with a key of another certificate although its parser finds no fault.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      each:
+        description: Set aside by the action plugin - sites, of which those with C(tls) have a certificate.
+        type: list
+        elements: dict
+      site:
+        description: Set by the action plugin - name of the site that the item is for.
+        type: str
+        default: ""
+      certificate:
+        description: Set by the action plugin - path of the certificate and of those that vouch for it.
+        type: str
+      key:
+        description: Set by the action plugin - path of the key.
+        type: str
+      names:
+        description: Set by the action plugin - host names that the certificate has to be for.
+        type: list
+        elements: str
+        default: []
+      chain:
+        description: Set by the action plugin - text of the certificates in PEM.
+        type: str
+      private_key:
+        description: Set by the action plugin - text of the key in PEM.
+        type: str
+      self_signed:
+        description: Set by the action plugin - whether the host makes the pair, and anew when a third of its lifetime is left.
+        type: bool
+        default: false
+      group:
+        description: Group that may read the key, for a server that reads it by an account of its own; without one root alone may.
+        type: str
+        default: root
   absent:
     description:
       - Paths of files or links that have to be out of the way, such as a distribution's default site.
@@ -319,15 +360,17 @@ missing_releases:
   returned: always
 """
 
+import os
 import time
 from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.pyweb.stack.plugins.module_utils.certificates import PairError, kept_or_made, try_pair
 from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover
 from ansible_collections.pyweb.stack.plugins.module_utils.complaints import explain
 from ansible_collections.pyweb.stack.plugins.module_utils.handover import MARK, Held, let_go, wait_until_accepted
-from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, digest, run, take_out
+from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, digest, read, run, take_out
 from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS, installed
 from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import Holder, foreign_account, is_there, not_root, taken_port
 from ansible_collections.pyweb.stack.plugins.module_utils.probing import TARGET_SPEC, target_of, wait_until_healthy
@@ -354,6 +397,17 @@ DIRECTORY = {
     "made": {"type": "bool", "default": False},
     "each": {"type": "list", "elements": "dict"},
     "site": {"type": "str", "default": ""},
+}
+CERTIFICATE = {
+    "each": {"type": "list", "elements": "dict"},
+    "site": {"type": "str", "default": ""},
+    "certificate": {"type": "str"},
+    "key": {"type": "str", "no_log": False},
+    "names": {"type": "list", "elements": "str", "default": []},
+    "chain": {"type": "str"},
+    "private_key": {"type": "str", "no_log": True},
+    "self_signed": {"type": "bool", "default": False},
+    "group": {"type": "str", "default": "root"},
 }
 PORT = {"port": {"type": "int", "required": True}, "unit": {"type": "str", "required": True}}
 ACCOUNT = {
@@ -390,6 +444,7 @@ ARGUMENTS = {
     "defer": {"type": "bool", "default": False},
     "verify": {"type": "bool", "default": False},
     "files": {"type": "list", "elements": "dict", "options": FILE, "default": []},
+    "certificates": {"type": "list", "elements": "dict", "options": CERTIFICATE, "default": []},
     "absent": {"type": "list", "elements": "str", "default": []},
     "check": {"type": "list", "elements": "str", "default": []},
     "commands": {"type": "list", "elements": "dict", "options": COMMAND, "default": []},
@@ -406,6 +461,40 @@ def entries(parameters: dict) -> dict:
         mode = 0o777 if file["target"] else int(file["mode"], 8)
         wanted[file["path"]] = Entry(content=content, target=file["target"], mode=mode, owner=file["owner"], group=file["group"])
     return wanted
+
+
+def certificate_files(certificates: list[dict], check_mode: bool = False) -> list[dict]:
+    """The files of pairs that are given, or that the host makes; what somebody else keeps is none of the set's."""
+    found = []
+    for item in certificates:
+        chain, key = item["chain"], item["private_key"]
+        if item["self_signed"]:
+            now = [entry.content if entry else None for entry in (read(item["certificate"]), read(item["key"]))]
+            try:
+                chain, key = (part.decode().strip() for part in kept_or_made(item["site"], item["names"], *now))
+            except FileNotFoundError:
+                if not check_mode:  # where openssl is to be installed, too
+                    raise
+                chain = key = ""
+        if chain is not None:
+            common = {"target": None, "owner": "root", "once": False, "site": item["site"]}
+            mode = "0600" if item["group"] == "root" else "0640"
+            found.append({**common, "path": item["certificate"], "content": f"{chain}\n", "group": "root", "mode": "0644", "secret": False})
+            found.append({**common, "path": item["key"], "content": f"{key}\n", "group": item["group"], "mode": mode, "secret": True})
+    return found
+
+
+def refused_pairs(certificates: list[dict], wanted: dict, different: list[str]) -> list[str]:
+    """Which of the pairs that would change no server could be given."""
+    faults = []
+    for item in certificates:
+        pair = [wanted.get(item[part]) for part in ("certificate", "key")]
+        if {item["certificate"], item["key"]} & set(different) and all(entry and entry.content.strip() for entry in pair):
+            try:
+                try_pair(*(entry.content for entry in pair), item["names"])
+            except PairError as error:
+                faults.append(f"{item['certificate']}: {error}")
+    return faults
 
 
 def diff(path: str, before, after, secret: bool) -> dict:
@@ -490,6 +579,7 @@ def main() -> None:
         module.exit_json(changed=False, missing=missing)
 
     recovered = [] if module.check_mode else recover()
+    parameters["files"] += certificate_files(parameters["certificates"], module.check_mode)
     change = Change(parameters["name"], entries(parameters), {file["path"]: file["site"] for file in parameters["files"]}, parameters["defer"])
     for path in change.leave([file["path"] for file in parameters["files"] if file["once"]]):
         module.warn(f"{path} is not as the role would write it, and is left alone, since it belongs to somebody else")
@@ -505,6 +595,8 @@ def main() -> None:
         "diff": [diff(path, change.before[path], change.wanted[path], path in secrets) for path in different],
     }
 
+    if faults := refused_pairs(parameters["certificates"], change.wanted, different):
+        module.fail_json(msg="Nothing was changed:\n" + "\n".join(f"* {words}" for words in faults), units={}, **result)
     tried = None
     if different and parameters["check"] and not missing:
         tried = change.tried(different, parameters["check"])
@@ -697,8 +789,10 @@ class TakingUp:
         """Targets of units that are up and answer as a healthy one does not."""
         if not self._parameters["verify"] or self._takeover:
             return set()
-        asked = [target for target in self._parameters["targets"] if target["unit"] in self._before and self._before[target["unit"]].active]
-        return {outcome.target.name for outcome in wait_until_healthy([target_of(target) for target in asked], timeout=0) if outcome.fault is not None}
+        asked = [target_of(target) for target in self._parameters["targets"] if target["unit"] in self._before and self._before[target["unit"]].active]
+        # A site that gets TLS by this change has been asked without it until now.
+        asked = [target if target.certificate is None or os.path.exists(target.certificate) else target.without_tls() for target in asked]
+        return {outcome.target.name for outcome in wait_until_healthy(asked, timeout=0) if outcome.fault is not None}
 
     def unhealthy(self, besides=frozenset(), mark: int = 0, seconds: float = 30) -> str | None:
         """Which targets of the units at work are not healthy, if any: what is up may still answer nothing but errors."""

@@ -31,6 +31,11 @@ options:
     description: What the links of sites that name none of their own run over. The default is unix where it is possible, and tcp between hosts.
     type: str
     choices: [unix, tcp]
+  tls_profile:
+    description: What clients need to speak to the sites of the host that have TLS, as data of Mozilla's guideline 6.0.
+    type: str
+    choices: [intermediate, modern]
+    default: intermediate
   sites:
     description: The sites; the README lists their keys. Without any there is one sample site, the catch-all, whose page shows the stack that serves it.
     type: list
@@ -82,7 +87,7 @@ RETURN = """
 plan:
   description:
     - C(front), which is none on a back alone, and C(backs), whose roles have to run; for each role its sites, named as its variable,
-      such as C(front_nginx_sites); for M(pyweb.stack.retire) C(sets), C(sites), C(prune), C(remove_data) and C(remove_packages);
+      such as C(front_nginx_sites), and C(tls), the profile of a front with TLS; for M(pyweb.stack.retire) C(sets), C(sites), C(prune), C(remove_data) and C(remove_packages);
       and for M(pyweb.stack.probe) C(targets), each site as clients reach it, and C(upstreams), each site on each back of this run as a front reaches it.
   type: dict
   returned: success

@@ -222,7 +222,6 @@ REFUSED = [
     ),
     ({"extra": {"nginx": ["gzip on;"]}}, "expected raw configuration text for nginx, got a list"),
     ({"extra": {"nginx": "\ud800"}}, "a character that is none of Unicode"),
-    ({"tls": {}}, "sites[shop].tls: TLS is not supported yet; leave the key out"),
     ({"state": "gone"}, "sites[shop].state: 'gone' is unknown; possible: present, absent"),
     ({"state": "gone"}, "'gone' is unknown; possible: present"),
     (

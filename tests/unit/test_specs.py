@@ -119,6 +119,10 @@ def test_specs_equal_defaults(role):
     if role == "app":
         assert defaults.pop("app_ports") == "{{ pyweb_plan.ports | default([]) }}"
         assert options.pop("app_ports")["default"] == []
+    # Of the host rather than of its sites.
+    if f"{role}_tls" in defaults:
+        assert defaults.pop(f"{role}_tls") == "{{ pyweb_plan.tls | default({}) }}"
+        assert options.pop(f"{role}_tls")["default"] == {}
     assert {name: option["default"] for name, option in options.items()} == defaults
     assert all(name.startswith(f"{role}_") for name in options)
 

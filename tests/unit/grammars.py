@@ -159,6 +159,7 @@ LANGUAGES = (
     # These hold nothing of a site.
     ("/cherokee.service", lambda text: [text]),
     ("/logrotate.d/cherokee", lambda text: [text]),
+    (".lua", lambda text: [text]),
     (".ini", ini),
     (".service", ini),
     (".socket", ini),

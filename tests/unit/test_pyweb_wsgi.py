@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runtime_helpers import RUNTIME
 
+THROUGH_A_FRONT = {"HTTP_X_FORWARDED_FOR": "192.0.2.1", "HTTP_X_FORWARDED_PROTO": "http"}
 PATHS = st.text(alphabet="/ab.%\xc3\xa9", max_size=12)
 MOUNTS = st.sampled_from(["", "/a", "/a/b", "/\xc3\xa9"])
 
@@ -109,7 +110,7 @@ def test_scheme_over_the_wire_links(wsgi, given_, expected):
 
 @pytest.mark.parametrize("link", ["http", "fastcgi", "scgi", "uwsgi"])
 def test_what_a_client_made_up_is_dropped(wsgi, link):
-    environ = {name: "http" for name in wsgi.UNTRUSTED} | {"HTTP_HOST": "a", "HTTP_COOKIE": "b"}
+    environ = {name: "http" for name in wsgi.UNTRUSTED} | {"HTTP_REMOTE_USER": "root", "HTTP_HOST": "a", "HTTP_COOKIE": "b"}
     for mend in wsgi.repairs(link, ""):
         mend(environ)
     assert {name for name in environ if name.startswith("HTTP_")} == {"HTTP_HOST", "HTTP_COOKIE"}
@@ -117,16 +118,25 @@ def test_what_a_client_made_up_is_dropped(wsgi, link):
 
 @pytest.mark.parametrize("given_, expected", [
     ({"HTTP_X_FORWARDED_FOR": "192.0.2.1", "HTTP_X_FORWARDED_PROTO": "https", "HTTP_HOST": "a.example",
-      "REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": "5", "SERVER_NAME": "back", "SERVER_PORT": "9000"},
+      "REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": "5", "SERVER_NAME": "back", "SERVER_PORT": "9000",
+      "REMOTE_USER": "back", "AUTH_TYPE": "back"},
      {"REMOTE_ADDR": "192.0.2.1", "wsgi.url_scheme": "https", "REQUEST_SCHEME": "https", "HTTPS": "on",
       "HTTP_HOST": "a.example", "SERVER_NAME": "a.example", "SERVER_PORT": "443"}),
     ({"HTTP_X_FORWARDED_FOR": "2001:db8::1", "HTTP_X_FORWARDED_PROTO": "http", "HTTP_HOST": "[::1]:8080",
       "HTTPS": "on"},
      {"REMOTE_ADDR": "2001:db8::1", "wsgi.url_scheme": "http", "REQUEST_SCHEME": "http", "HTTP_HOST": "[::1]:8080",
-      "SERVER_NAME": "[::1]", "SERVER_PORT": "8080"}),
-    ({"HTTP_X_FORWARDED_PROTO": "http", "HTTP_HOST": "[::1]", "REMOTE_ADDR": "192.0.2.9"},
-     {"REMOTE_ADDR": "192.0.2.9", "wsgi.url_scheme": "http", "REQUEST_SCHEME": "http", "HTTP_HOST": "[::1]",
       "SERVER_NAME": "[::1]", "SERVER_PORT": "80"}),
+    ({"HTTP_X_FORWARDED_FOR": "192.0.2.1", "HTTP_X_FORWARDED_PROTO": "http", "HTTP_HOST": "[::1]",
+      "HTTP_PYWEBFRONT": "nginx", "SERVER_SOFTWARE": "back"},
+     {"REMOTE_ADDR": "192.0.2.1", "wsgi.url_scheme": "http", "REQUEST_SCHEME": "http", "HTTP_HOST": "[::1]",
+      "SERVER_NAME": "[::1]", "SERVER_PORT": "80", "SERVER_SOFTWARE": "nginx"}),
+    ({"HTTP_X_FORWARDED_FOR": "192.0.2.1", "HTTP_X_FORWARDED_PROTO": "http", "HTTP_PYWEBFRONT": "nginx Basic a b"},
+     {"REMOTE_ADDR": "192.0.2.1", "wsgi.url_scheme": "http", "REQUEST_SCHEME": "http", "SERVER_PORT": "80",
+      "SERVER_SOFTWARE": "nginx", "AUTH_TYPE": "Basic", "REMOTE_USER": "a b"}),
+    # Nobody is let in by a way alone.
+    ({"HTTP_X_FORWARDED_FOR": "192.0.2.1", "HTTP_X_FORWARDED_PROTO": "http", "HTTP_PYWEBFRONT": "nginx Basic "},
+     {"REMOTE_ADDR": "192.0.2.1", "wsgi.url_scheme": "http", "REQUEST_SCHEME": "http", "SERVER_PORT": "80",
+      "SERVER_SOFTWARE": "nginx"}),
 ])
 def test_client_and_host_over_http(wsgi, given_, expected):
     environ = dict(given_)
@@ -142,17 +152,19 @@ def test_client_and_host_over_http(wsgi, given_, expected):
 ])
 def test_only_fronts_are_answered_over_http(allowed, address, status):
     application = load(link="http", allowed=allowed).application
-    environ = request(REMOTE_ADDR=address, HTTP_X_FORWARDED_FOR="192.0.2.1")
+    environ = request(REMOTE_ADDR=address, **THROUGH_A_FRONT)
     assert serve(application, environ).startswith(f"Status: {status}\r\n".encode())
 
 
 @pytest.mark.parametrize("header, value", [
-    ("FOR", ""), ("FOR", "192.0.2.1, 192.0.2.2"), ("FOR", "192.0.2.1,192.0.2.2"), ("FOR", "a b"), ("FOR", "a\tb"),
+    ("FOR", None), ("PROTO", None), ("FOR", ""), ("FOR", "192.0.2.1, 192.0.2.2"), ("FOR", "192.0.2.1,192.0.2.2"), ("FOR", "a b"), ("FOR", "a\tb"),
     ("PROTO", ""), ("PROTO", "https, http"), ("PROTO", "ftp"),
 ])
 def test_ambiguous_forwarded_header_is_a_bad_request(header, value):
     application = load(link="http").application
-    environ = request(**{f"HTTP_X_FORWARDED_{header}": value})
+    environ = request(**{**THROUGH_A_FRONT, f"HTTP_X_FORWARDED_{header}": value})
+    if value is None:
+        del environ[f"HTTP_X_FORWARDED_{header}"]
     sent = serve(application, environ)
     assert sent.startswith(b"Status: 400 Bad Request\r\n") and sent.endswith(b"\r\n\r\nBad Request")
     assert "X-Forwarded-" in environ["wsgi.errors"].getvalue()
@@ -163,15 +175,45 @@ def test_ambiguous_forwarded_header_is_a_bad_request(header, value):
     ("/app", "/app/x", ("/app", "/x")),
     ("/app", "/app/", ("/app", "/")),
     ("/app", "/app", ("/app", "")),
-    ("/app", "/apple", ("", "/apple")),
     ("/app", "/app//x", ("/app", "//x")),
     ("/app", "/app/app/x", ("/app", "/app/x")),
-    ("/app", "/", ("", "/")),
 ])
 def test_mount_is_split_off(wsgi, mount, path, expected):
     environ = {"SCRIPT_NAME": "", "PATH_INFO": path}
     wsgi.split_mount(mount, environ)
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == expected
+
+
+@pytest.mark.parametrize("mount, path", [("/app", "/apple"), ("/app", "/"), ("/one/two", "/one//two/x")])
+def test_a_path_outside_the_mount_is_no_page(mount, path):
+    environ = request(SCRIPT_NAME="", PATH_INFO=path)
+    sent = serve(load(script_name=mount).application, environ)
+    assert sent.startswith(b"Status: 404 Not Found\r\n") and sent.endswith(b"\r\n\r\nNot Found")
+
+
+@pytest.mark.parametrize("link", ["http", "uwsgi"])
+@pytest.mark.parametrize("sent, seen", [
+    ('"a"', '"a"'), ('W/"a"', '"a"'), ('W/"a", "b",W/"c W/"', '"a", "b","c W/"'), ("*", "*"), ('"W/", "b"', '"W/", "b"'),
+])
+def test_a_tag_that_a_front_has_weakened_is_the_application_s(wsgi, link, sent, seen):
+    environ = {"HTTP_IF_MATCH": sent, "HTTP_IF_NONE_MATCH": sent, **THROUGH_A_FRONT}
+    for mend in wsgi.repairs(link, ""):
+        mend(environ)
+    assert (environ["HTTP_IF_MATCH"], environ["HTTP_IF_NONE_MATCH"]) == (seen, sent)
+
+
+@pytest.mark.parametrize("given_, expected", [
+    ({"SERVER_SOFTWARE": "Apache", "SERVER_PORT": "8000"}, {"SERVER_PORT": "80"}),
+    ({"SERVER_SOFTWARE": "Apache", "SERVER_PORT": "8000", "HTTPS": "on"}, {"SERVER_PORT": "443"}),
+    ({"SERVER_SOFTWARE": "nginx/1", "SERVER_PORT": "8080"}, {"SERVER_PORT": "8080"}),
+    ({"REMOTE_USER": "", "AUTH_TYPE": "Basic"}, {}),
+    ({"REMOTE_USER": "u", "AUTH_TYPE": "Basic"}, {"REMOTE_USER": "u", "AUTH_TYPE": "Basic"}),
+])
+def test_port_and_user_over_the_wire_links(wsgi, given_, expected):
+    environ = dict(given_)
+    for mend in wsgi.repairs("uwsgi", ""):
+        mend(environ)
+    assert {key: environ.get(key) for key in ("SERVER_PORT", "REMOTE_USER", "AUTH_TYPE") if key in environ} == expected
 
 
 def test_mount_that_the_back_has_split_off(wsgi):
@@ -184,7 +226,10 @@ def test_mount_that_the_back_has_split_off(wsgi):
 def test_splitting_changes_no_url(wsgi, mount, path):
     environ = request(SCRIPT_NAME="", PATH_INFO=path)
     before = request_uri(environ)
-    wsgi.split_mount(mount, environ)
+    try:
+        wsgi.split_mount(mount, environ)
+    except wsgi.Outside:
+        return
     assert environ["SCRIPT_NAME"] in ("", mount)
     assert environ["SCRIPT_NAME"] + environ["PATH_INFO"] == path
     if path:
@@ -193,7 +238,7 @@ def test_splitting_changes_no_url(wsgi, mount, path):
 
 def test_mount_that_is_not_ascii():
     application = load(link="http", script_name="/\xe9", application="wsgiref.simple_server:demo_app").application
-    body = serve(application, request(PATH_INFO="/\xc3\xa9/x", SCRIPT_NAME=""))
+    body = serve(application, request(PATH_INFO="/\xc3\xa9/x", SCRIPT_NAME="", **THROUGH_A_FRONT))
     assert b"PATH_INFO = '/x'" in body
 
 
@@ -338,9 +383,24 @@ def test_stream_is_marked_for_nginx_alone(wsgi):
     assert began(wsgi, wsgi.Server(), iter([b"a"]), SERVER_SOFTWARE="nginx/1.26")[0] == {"X-Accel-Buffering": "no"}
 
 
+@pytest.mark.parametrize("software, fields, type_", [
+    ("nginx/1.26", [("Cache-Control", "public, No-Transform"), ("content-type", "text/html; charset=utf-8")], "text/html ; charset=utf-8"),
+    ("nginx", [("Content-Type", "application/json"), ("cache-control", "no-transform")], "application/json;"),
+    ("nginx", [("Content-Type", "application/json"), ("Cache-Control", "no-store")], "application/json"),
+    ("lighttpd", [("Content-Type", "application/json"), ("Cache-Control", "no-transform")], "application/json"),
+])
+def test_nginx_cannot_tell_what_it_must_not_compress_by_its_type(wsgi, software, fields, type_):
+    def application(environ, start_response):
+        start_response("200 OK", fields)
+        return [b"x"]
+
+    sent = serve(wrapped(wsgi, application), request(SERVER_SOFTWARE=software))
+    assert f"ontent-{'type' if 'content-type' in dict(fields) else 'Type'}: {type_}\r\n".encode() in sent
+
+
 @pytest.mark.parametrize("protocol, headers, pieces", [
-    ("HTTP/1.1", {"X-Accel-Buffering": "no", "Transfer-Encoding": "chunked"}, [b"1\r\na\r\n", b"a\r\n0123456789\r\n", b"0\r\n\r\n"]),
-    ("HTTP/1.0", {"X-Accel-Buffering": "no"}, [b"a", b"0123456789"]),
+    ("HTTP/1.1", {"Transfer-Encoding": "chunked"}, [b"1\r\na\r\n", b"a\r\n0123456789\r\n", b"0\r\n\r\n"]),
+    ("HTTP/1.0", {}, [b"a", b"0123456789"]),
 ])
 def test_stream_over_http_has_an_end(wsgi, protocol, headers, pieces):
     assert began(wsgi, wsgi.Server("http"), iter([b"a", b"", b"0123456789"]), SERVER_PROTOCOL=protocol) == (headers, pieces)
@@ -471,7 +531,7 @@ def test_exc_info_and_write_are_the_servers(wsgi):
     assert sent.startswith(b"Status: 503 Service Unavailable\r\n") and sent.endswith(b"\r\n\r\none two")
 
 
-@pytest.mark.parametrize(("link", "server", "is_gathered"), [("uwsgi", "nginx/1.22.1", True), ("http", "", True), ("uwsgi", "lighttpd/1.4.69", False)])
+@pytest.mark.parametrize(("link", "server", "is_gathered"), [("uwsgi", "nginx/1.22.1", True), ("http", "nginx", True), ("http", "Apache", False), ("uwsgi", "lighttpd/1.4.69", False)])
 def test_a_body_is_gathered_before_an_answer_begins_that_may_still_read_it(wsgi, link, server, is_gathered):
     """nginx sends no more of it once it has the head of the answer."""
     content = bytes(range(256)) * 1024

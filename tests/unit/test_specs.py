@@ -18,6 +18,7 @@ from ansible.plugins.filter.core import FilterModule as CoreFilters
 from ansible_collections.pyweb.stack.plugins.module_utils import plan as planning
 from ansible_collections.pyweb.stack.plugins.module_utils.environment_file import environment_file
 from ansible_collections.pyweb.stack.plugins.module_utils.key_tree import key_tree
+from ansible_collections.pyweb.stack.plugins.module_utils.nginx_text import authenticates
 from ansible_collections.pyweb.stack.plugins.module_utils.place import Place
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
     APP_KEYS,
@@ -209,7 +210,7 @@ def renderer(role):
     )
     # Ansible's own "default" knows only Ansible's kind of undefined value.
     environment.filters.update({**CoreFilters().filters(), "default": environment.filters["default"]})
-    ours = {"vhosts": vhosts, "environment_file": environment_file, "plain": plain, "key_tree": key_tree}
+    ours = {"vhosts": vhosts, "environment_file": environment_file, "plain": plain, "key_tree": key_tree, "nginx_authenticates": authenticates}
     environment.filters.update({f"pyweb.stack.{name}": function for name, function in ours.items()})
     for name in ("map", "reject", "rejectattr", "select", "selectattr", "unique"):
         environment.filters[name] = as_list(environment.filters[name])

@@ -17,6 +17,7 @@ import functools
 import importlib
 import io
 import os
+import re
 import sys
 import time
 import traceback
@@ -31,6 +32,8 @@ UNTRUSTED = (
     "HTTP_CONTENT_TYPE",
     "HTTP_FORWARDED",
     "HTTP_PROXY",
+    "HTTP_PYWEBFRONT",
+    "HTTP_REMOTE_USER",
     "HTTP_TRUE_CLIENT_IP",
     "HTTP_X_CLIENT_IP",
     "HTTP_X_FORWARDED",
@@ -51,6 +54,9 @@ UNTRUSTED = (
     "HTTP_X_URL_SCHEME",
 )
 
+# The mark of a weak entity tag, and the tag; in its quotes may be what looks like the mark.
+WEAK_TAG = re.compile(r'(?:W/)?("[^"]*")')
+
 # How Apache is told to treat its own links, and tells us to; it sends these variables along.
 SETTINGS = ("PYWEB_CHUNKS", "ap_trust_cgilike_cl")
 
@@ -66,6 +72,12 @@ class BadRequest(Exception):
     """A request that no front of ours has sent on as it is; the text says why."""
 
     status = "400 Bad Request"
+
+
+class Outside(BadRequest):
+    """A path that a front has taken for one below the mount, which it is not."""
+
+    status = "404 Not Found"
 
 
 class Stranger(BadRequest):
@@ -85,10 +97,11 @@ def load(name: str) -> Callable:
 
 def repairs(link: str, mount: str, allowed: frozenset[str] = frozenset()) -> tuple[Callable[[dict], None], ...]:
     """The functions that mend the environ of a link, in their order. allowed: who may ask over http, if not everybody may."""
+    always = functools.partial(split_mount, mount), strengthen_if_match, drop_untrusted
     if link == "http":
         guard = (functools.partial(refuse_strangers, allowed),) if allowed else ()
-        return *guard, believe_forwarded, believe_path, resolve_dots, functools.partial(split_mount, mount), drop_untrusted
-    return believe_variables, believe_path, functools.partial(split_mount, mount), drop_untrusted
+        return *guard, believe_forwarded, believe_path, resolve_dots, *always
+    return believe_variables, believe_path, *always
 
 
 def refuse_strangers(allowed: frozenset[str], environ: dict) -> None:
@@ -98,35 +111,60 @@ def refuse_strangers(allowed: frozenset[str], environ: dict) -> None:
 
 
 def believe_forwarded(environ: dict) -> None:
-    """Take address and scheme of the client from the two headers that the front sets over http.
+    """Take over what the front says over http of its client: the address, the scheme, and who it has let in.
 
-    More than one value means that a client's own header came through under another spelling: which of them is the
-    front's cannot be told any more. A request without them was not made through the front (a probe).
+    Pywebfront holds the front's name, and where it has authenticated the client the way and the name. A field of one
+    word has no look-alike, so that a front which drops the client's own drops all of them. Of the others, more than one
+    value means that a client's own came through under another spelling, and none that a client had it taken out.
     """
-    address = environ.get("HTTP_X_FORWARDED_FOR")
-    if address is not None:
-        if not address or not address.isprintable() or "," in address or " " in address:
-            raise BadRequest("X-Forwarded-For does not hold one address")
-        environ["REMOTE_ADDR"] = address
-        environ.pop("REMOTE_PORT", None)  # the front's own, not the client's
-    scheme = environ.get("HTTP_X_FORWARDED_PROTO", "http")
+    address = environ.get("HTTP_X_FORWARDED_FOR", "")
+    if not address or not address.isprintable() or "," in address or " " in address:
+        raise BadRequest("X-Forwarded-For does not hold one address")
+    environ["REMOTE_ADDR"] = address
+    environ.pop("REMOTE_PORT", None)  # the front's own, not the client's
+    scheme = environ.get("HTTP_X_FORWARDED_PROTO")
     if scheme not in ("http", "https"):
         raise BadRequest("X-Forwarded-Proto is neither http nor https")
     set_scheme(environ, scheme)
     host = environ.get("HTTP_HOST")
     if host:
-        # The back's own name and port say nothing to who sees the site through the front.
+        # The back's own name says nothing to who sees the site through the front.
         name, colon, port = host.rpartition(":")
-        if not colon or not port.isdecimal():
-            name, port = host, "443" if scheme == "https" else "80"
-        environ["SERVER_NAME"] = name
-        environ["SERVER_PORT"] = port
+        environ["SERVER_NAME"] = name if colon and port.isdecimal() else host
+    set_port(environ)
+    front, way, user = (*environ.pop("HTTP_PYWEBFRONT", "").split(" ", 2), "", "")[:3]
+    if front:
+        environ["SERVER_SOFTWARE"] = front
+    for key, value in (("AUTH_TYPE", way), ("REMOTE_USER", user)):
+        environ.pop(key, None)
+        if user:
+            environ[key] = value
 
 
 def believe_variables(environ: dict) -> None:
     """Take the scheme from the front's own variables: uWSGI believes a client's X-Forwarded-Proto over every link."""
     secure = environ.get("HTTPS", "").lower() in ("on", "1") or environ.get("REQUEST_SCHEME") == "https"
     set_scheme(environ, "https" if secure else "http")
+    if environ.get("SERVER_SOFTWARE", "").startswith("Apache"):
+        set_port(environ)  # Apache has it from Host
+    if not environ.get("REMOTE_USER"):
+        environ.pop("REMOTE_USER", None)
+        environ.pop("AUTH_TYPE", None)
+
+
+def set_port(environ: dict) -> None:
+    """SERVER_PORT is what the front listens on (RFC 3875, 4.1.15), and no client's to choose by Host."""
+    environ["SERVER_PORT"] = "443" if environ["wsgi.url_scheme"] == "https" else "80"
+
+
+def strengthen_if_match(environ: dict) -> None:
+    """Take the mark of a weak tag off, which a front sets where it compresses (RFC 9110, 8.8.3).
+
+    A tag that is weak to the application stays so: it matches nothing (13.1.1).
+    """
+    tags = environ.get("HTTP_IF_MATCH", "")
+    if "W/" in tags:
+        environ["HTTP_IF_MATCH"] = WEAK_TAG.sub(r"\1", tags)
 
 
 def set_scheme(environ: dict, scheme: str) -> None:
@@ -169,7 +207,9 @@ def believe_path(environ: dict) -> None:
 def split_mount(mount: str, environ: dict) -> None:
     """Move the mount from PATH_INFO to SCRIPT_NAME, unless the back has done so."""
     path = environ.get("PATH_INFO", "")
-    if mount and not environ.get("SCRIPT_NAME") and (path == mount or path.startswith(mount + "/")):
+    if mount and not environ.get("SCRIPT_NAME"):
+        if path != mount and not path.startswith(mount + "/"):
+            raise Outside(f"{path!r} is not below {mount!r}")
         environ["SCRIPT_NAME"] = mount
         environ["PATH_INFO"] = path[len(mount):]
 
@@ -231,8 +271,8 @@ class Server:
         """The result for the server, which sees to what is left of the request when it is closed."""
         return result
 
-    def may_be_behind_nginx(self, environ: dict) -> bool:
-        return self.link == "http" or environ.get("SERVER_SOFTWARE", "").startswith("nginx")
+    def is_behind_nginx(self, environ: dict) -> bool:
+        return environ.get("SERVER_SOFTWARE", "").startswith("nginx")
 
     def keep(self, environ: dict) -> bytes:
         """Let the connection outlive this process, whose end its front would take for that of the response; what settles it."""
@@ -296,7 +336,9 @@ class Response:
                 headers = [*headers, *(self._stream_headers(may_frame) if length is None else [("Content-Length", str(length))])]
             elif length is not None and length != self._left:
                 raise RuntimeError(f"the application has sent {length} bytes as a body of {self._left}")
-        if length is None and may_frame and self._body and self._server.may_be_behind_nginx(self._environ):
+        if self._server.is_behind_nginx(self._environ):
+            headers = shown_to_nginx(headers)
+        if length is None and may_frame and self._body and self._server.is_behind_nginx(self._environ):
             self._body.raw.gather()
         try:
             self._write = self._start_response(self._status, headers, *([exc_info] if exc_info else []))
@@ -313,7 +355,7 @@ class Response:
         return self._environ.get("REQUEST_METHOD") == "HEAD" or self._status.startswith(("1", "204", "304"))
 
     def _stream_headers(self, may_frame: bool) -> Iterator[tuple[str, str]]:
-        if self._server.may_be_behind_nginx(self._environ):
+        if self._server.is_behind_nginx(self._environ):
             yield "X-Accel-Buffering", "no"  # nginx sends it on as it comes, and nobody this header
         if may_frame and self._frames and self._environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
             self._framed = True
@@ -408,6 +450,20 @@ class Body(io.RawIOBase):
                 gathered.write(data)
             gathered.seek(0)
             self._gathered = gathered
+
+
+def shown_to_nginx(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The fields of a response, which nginx must not compress where they say so (RFC 9111, 5.2.2.6).
+
+    It looks at Content-Type alone, and for the very texts of its list: one with a blank before the semicolon, or with
+    nothing after it, means the same and is not among them (RFC 9110, 5.6.6).
+    """
+    if not any(name.lower() == "cache-control" and "no-transform" in value.lower() for name, value in headers):
+        return headers
+    return [
+        (name, value.replace(";", " ;", 1) if ";" in value else f"{value};") if name.lower() == "content-type" else (name, value)
+        for name, value in headers
+    ]
 
 
 class Pieces:

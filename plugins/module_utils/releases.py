@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which releases a host has."""
+"""Which releases a host has, and what one must not hold."""
 
 from __future__ import annotations
 
@@ -31,6 +31,24 @@ def complete(site: dict, wanted: str | None) -> bool:
     """Whether a release was finished, by an interpreter of the same version as the one of today."""
     marker = Path(site["release"]["path"], COMPLETE)
     return marker.is_file() and marker.read_text() == wanted
+
+
+def outward_links(root: str) -> list[tuple[str, str]]:
+    """Links of a release, relative to it, that lead out of it, and where to; the interpreter's are left out.
+
+    All of a release is root's, and so are others' files, so that no front could tell such a link from one of its own.
+    """
+    inside = os.path.realpath(root)
+    found = []
+    for folder, folders, files in os.walk(root):
+        if os.path.relpath(folder, root) == os.path.join(".venv", "bin"):
+            continue
+        for path in (os.path.join(folder, name) for name in (*folders, *files)):
+            if os.path.islink(path):
+                target = os.path.realpath(path)
+                if target != inside and not target.startswith(inside + "/"):
+                    found.append((os.path.relpath(path, root), target))
+    return sorted(found)
 
 
 def missing_of(sites: list[dict]) -> list[str]:

@@ -106,7 +106,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pyweb.stack.plugins.module_utils.host import give_tree
 from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import not_root
 from ansible_collections.pyweb.stack.plugins.module_utils.record import lock
-from ansible_collections.pyweb.stack.plugins.module_utils.releases import COMPLETE, complete, version_of
+from ansible_collections.pyweb.stack.plugins.module_utils.releases import COMPLETE, complete, outward_links, version_of
 
 SITE = {
     "name": {"type": "str", "required": True},
@@ -194,6 +194,10 @@ def build_in(home: str, site: dict, version: str, runtime: dict[str, str]) -> No
     # A file that does not compile may be a template or belong to another Python; only its import would be an error.
     run([str(environment / "bin" / "python"), "-m", "compileall", "-q", "-x", r"/\.venv/", str(root)], must=False)
     run([str(environment / "bin" / "python"), "-m", "compileall", "-q", *(str(packages / name) for name in runtime)])
+    links = outward_links(str(root))
+    if links:
+        told = "".join(f"\n  {path} -> {target}" for path, target in links[:10])
+        raise BuildError(f"sites[{site['name']}]: links lead out of the release, and a front could serve others' files by them; put files there instead:{told}")
     give_tree(str(root), 0, 0)
     marker = root / COMPLETE
     marker.write_text(version)

@@ -45,7 +45,12 @@ def sites_of(back: str, link: str, transport: str | None) -> list[dict]:
     # Short and small enough for a test to go beyond them.
     limits = {"request_timeout": 5, "max_body_size": MAX_BODY_SIZE, "environment": {"CONFORMANCE_MAX_BODY_SIZE": str(MAX_BODY_SIZE)}}
     prefixed = {"name": f"cp-{name}", "server_names": [f"{name}.test"], "mount": "/app", **limits}
-    return [{**stack, **real}, {**stack, **conformance, **large}, {**stack, **conformance, **prefixed}]
+    return [{**stack, **real}, *({**stack, **conformance, **site, "static": files_of(site["name"])} for site in (large, prefixed))]
+
+
+def files_of(name: str) -> list[dict]:
+    """Of the release, which is root's, and of the site's own directory."""
+    return [{"url": "/static/", "path": "static/"}, {"url": "/state/", "path": f"/var/lib/pyweb/{name}/"}]
 
 
 def sample(front: str) -> dict:

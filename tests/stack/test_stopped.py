@@ -2,9 +2,19 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a front answers while all backs are stopped; molecule/shared/verify.yml stops them."""
+"""What a front answers while all backs are stopped; molecule/shared/verify.yml stops them. Nothing else is asked then."""
 
 from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
+
+from deviations import find, load  # noqa: E402 (the path comes first)
 
 STATUS = {"apache": [503], "nginx": [502], "lighttpd": [503], "cherokee": [502, 503]}  # of Cherokee, 502 over http
 
@@ -14,3 +24,18 @@ def test_a_front_without_its_back_says_so_at_once(any_site):
     # What is embedded in the front has no unit of its own.
     assert answer.status_code in ([200] if any_site.link == "embedded" else STATUS[any_site.front])
     assert answer.elapsed.total_seconds() < 5
+
+
+def test_slow_clients_keep_no_other_from_an_answer(host):
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with contextlib.ExitStack() as stack:
+        for _number in range(1300):
+            client = stack.enter_context(socket.create_connection((host.address, 80), 10))
+            client.sendall(b"GET / HTTP/1.1\r\nHost: slow.test\r\nX-Slow: ")
+        seconds = host.ask().elapsed.total_seconds()
+    assert seconds < 30
+    seen = "at once" if seconds < 4 else "late"
+    check = "hosts: under 1,300 slow heads"
+    row = find(load(), check, host)
+    assert seen in (row["seen"][check] if row else ["at once"]), f"{seconds:.1f} s"

@@ -22,6 +22,8 @@ import tempfile
 import time
 from urllib.parse import parse_qsl, quote
 
+from representations import plant, tagged
+
 BLOCK = random.Random(0).randbytes(65536 - 8)
 SEEN: collections.deque = collections.deque(maxlen=4000)
 
@@ -248,7 +250,7 @@ def replaced(environ, start_response, query):
 
 ACTIONS = {
     "about": about, "answer": answer, "big": big, "closing": closing, "die": die, "download": download, "fail": fail, "ignore": ignore,
-    "replaced": replaced, "seen": seen, "sleep": sleep, "stream": stream, "upload": upload,
+    "plant": plant, "replaced": replaced, "seen": seen, "sleep": sleep, "stream": stream, "tagged": tagged, "upload": upload,
 }  # fmt: skip
 
 

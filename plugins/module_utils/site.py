@@ -23,7 +23,7 @@ HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 SERVER_NAME = re.compile(rf"(\*\.)?{HOST_LABEL}(\.{HOST_LABEL})*")  # RFC 1123, section 2.1
 ADDRESS = re.compile(r"((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.(?!$)|$)){4}")
 URL_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")  # the unreserved characters of RFC 3986, so no server reads it differently
-APPLICATION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+APPLICATION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\(\))?", re.ASCII)
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # systemd hands over sockets by them, and uWSGI takes every UWSGI_ for an option.
 TAKEN_VARIABLE = re.compile(r"UWSGI_.*|LISTEN_(FDS|PID|FDNAMES)|NOTIFY_SOCKET|WATCHDOG_(PID|USEC)")

@@ -25,7 +25,7 @@ RUNTIME = Path(__file__).parents[2] / "roles" / "app" / "files" / "runtime"
 LAUNCHER = 'exec 3<&"$0"; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
 
 APPLICATION = '''
-import atexit, ctypes, json, os, resource, sys, threading, time
+import atexit, ctypes, json, multiprocessing, os, resource, sys, threading, time
 
 atexit.register(print, "atexit", file=sys.stderr)
 
@@ -162,6 +162,31 @@ def see_close(environ, start_response, argument):
     return Result([b"data"])
 
 
+def see_print(environ, start_response, argument):
+    print("printed", argument, os.fsdecode(b"gr\\xfcn"))
+    ok(start_response)
+    return [b""]
+
+
+def see_terminate(environ, start_response, argument):
+    """How a child that only waits ends, and a program that is started."""
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,))
+    child.start()
+    time.sleep(0.2)
+    child.terminate()
+    child.join(5)
+    ok(start_response)
+    return [str(child.exitcode).encode()]
+
+
+def see_left(environ, start_response, argument):
+    """A stream without a length, and a child that outlives it."""
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(float(argument),), daemon=True)
+    child.start()
+    ok(start_response)
+    yield b"done"
+
+
 def see_linger(environ, start_response, argument):
     """A thread of the application that does not end."""
     threading.Thread(target=time.sleep, args=(float(argument),)).start()
@@ -227,7 +252,7 @@ class Runner:
         with open(self._log, "ab") as log:
             self.process = subprocess.Popen(
                 ["bash", "-c", LAUNCHER, str(descriptor), self.python, *command],
-                env=environ, cwd=self._directory, pass_fds=[descriptor], stderr=log,
+                env=environ, cwd=self._directory, pass_fds=[descriptor], stdout=log, stderr=log,
             )
         if ready:
             assert self.notification() == "READY=1", self.log()

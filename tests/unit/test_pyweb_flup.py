@@ -549,3 +549,67 @@ def test_restarts_lose_no_request(make, link):
         thread.join()
     assert results.keys() == {"answered"}, results
     assert results["answered"] > 100
+
+
+# The application's own processes, output and patches
+
+
+def test_what_is_printed_comes_out_at_once(runner):
+    assert runner.ask("/print/this").status == 200
+    assert "printed this gr\\udcfcn\n" in runner.new_log()
+
+
+def test_a_child_of_the_application_can_be_terminated(runner):
+    assert runner.ask("/terminate").body == b"-15"
+
+
+def test_a_child_that_outlives_the_answer_does_not_keep_it_open(runner):
+    with within(5):
+        assert runner.ask("/left/20").body == b"done"
+
+
+PATCHED = '''
+import _thread, os, select, signal, socket, threading, time
+from app import application
+
+
+def patched(*_, **__):
+    os.write(2, b"patched\\n")
+    os._exit(9)
+
+
+class Patched:
+    __init__ = patched
+
+
+select.poll = threading.Lock = threading.Thread = _thread.start_new_thread = time.sleep = time.monotonic = patched
+socket.socket = Patched
+'''
+
+
+def test_a_patch_of_the_application_is_not_meant_for_the_server(make, link):
+    """As gevent makes one of select, socket, threading and time."""
+    runner = make(link)
+    (runner._directory / "patched.py").write_text(PATCHED)
+    runner.start(application="patched:application", processes=1)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert [answer.status for answer in pool.map(runner.ask, ["/block/100000"] * 8)] == [200] * 8
+    assert runner.stop() == 0 and "patched\n" not in runner.log()
+
+
+def test_a_default_timeout_of_the_application_is_for_its_own_sockets(make, link):
+    runner = make(link)
+    (runner._directory / "hasty.py").write_text("import socket\nsocket.setdefaulttimeout(0.1)\nfrom app import application\n")
+    runner.start(application="hasty:application")
+    with runner.connect() as sock:
+        data = ENCODERS[link](Request("/count", method="POST", body=b"x" * 10))
+        sock.sendall(data[:-5])
+        time.sleep(0.5)
+        sock.sendall(data[-5:])
+        assert runner.answer(sock, "POST").body.startswith(b"10 ")
+
+
+def test_an_application_may_be_made_by_a_factory(make):
+    runner = make("scgi")
+    (runner._directory / "factory.py").write_text("def create():\n    from app import application\n    return application\n")
+    assert runner.start(application="factory:create()").ask().status == 200

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pwd
+import socket
+import subprocess
 import sys
 
 import pytest
@@ -40,11 +43,59 @@ def test_a_process_is_prepared(module, tmp_path, monkeypatch):
     (tmp_path / "current").symlink_to("releases/v1")
     (tmp_path / "environment").write_bytes(environment_file({"A": "a\r\nb", "PYWEB_SITE": "another"}).encode())
     (tmp_path / "secrets").write_bytes(environment_file({"S": "é"}).encode())
-    monkeypatch.setattr(os, "environ", {"HOME": "/h"})
+    of_apache = {"APACHE_RUN_DIR": "/run/apache2", "LC_ALL": "C.UTF-8", "INVOCATION_ID": "1", "PIDFILE": "/p"}
+    monkeypatch.setattr(os, "environ", {"HOME": "/h", **of_apache})
+    monkeypatch.setattr(module, "take_up", lambda environ: None)
     monkeypatch.setattr(sys, "path", ["", "lib.zip", f"{tmp_path}/current/site-packages"])
     monkeypatch.setattr(sys, "prefix", f"{tmp_path}/current/.venv")
     monkeypatch.setattr(sys, "exec_prefix", sys.prefix)
+    monkeypatch.setattr(sys, "executable", "/usr/sbin/apache2")
     module.prepare({"PYWEB_SITE": "shop"}, [f"{tmp_path}/environment", f"{tmp_path}/secrets"])
-    assert os.environ == {"HOME": "/h", "PYWEB_SITE": "another", "A": "a\r\nb", "S": "é"}
+    name = pwd.getpwuid(os.getuid()).pw_name
+    assert os.environ == {"HOME": "/h", "LOGNAME": name, "USER": name, "PYWEB_SITE": "another", "A": "a\r\nb", "S": "é"}
     assert sys.path == ["", os.path.realpath("lib.zip"), f"{release}/site-packages"]
     assert sys.prefix == sys.exec_prefix == f"{release}/.venv"
+    assert sys.executable == f"{release}/.venv/bin/python"
+
+
+def ran(code, **environ):
+    """What a process of its own prints that has this environment only later."""
+    code = f"import os, sys, time; import pyweb_mod_wsgi as module; {code}"
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(RUNTIME), "PYTHONDONTWRITEBYTECODE": "1", **environ}
+    return subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_process_takes_up_what_others_begin_with():
+    assert ran(
+        "print(time.tzname[0]); os.environ.update(TZ='Asia/Tokyo', PYTHONPATH='/a:/b', PYTHONPYCACHEPREFIX='/c');"
+        "del os.environ['PYTHONDONTWRITEBYTECODE'];"
+        "module.take_up(os.environ); print(time.tzname[0], sys.path[1:3], sys.dont_write_bytecode, sys.pycache_prefix)",
+        TZ="UTC",
+    ) == "UTC\nJST ['/a', '/b'] False /c"
+
+
+def test_the_locale_is_that_of_the_environment():
+    code = "import locale; os.environ.update({}); module.take_up(os.environ); print(locale.setlocale(locale.LC_CTYPE), locale.setlocale(locale.LC_TIME))"
+    assert ran(code.format({"LANG": "C.UTF-8"})) == "C.UTF-8 C"
+    assert ran(code.format({"LC_ALL": "no_SUCH.UTF-8"})) == "C C"
+
+
+def test_all_output_goes_to_the_journal(tmp_path):
+    with socket.socket(socket.AF_UNIX) as journal:
+        journal.bind(str(tmp_path / "stdout"))
+        journal.listen()
+        journal.settimeout(20)
+        printed = ran(
+            f"module.JOURNAL = {str(tmp_path / 'stdout')!r}; module.open_journal('pyweb-shop');"
+            "print('print'); sys.stdout.flush(); print('error', file=sys.stderr, flush=True); os.system('echo child; echo child-error >&2');"
+            "status = os.fstat(1); assert os.environ['JOURNAL_STREAM'] == f'{status.st_dev}:{status.st_ino}'"
+        )
+        stream, _address = journal.accept()
+        with stream, stream.makefile() as file:
+            lines = file.read().splitlines()
+    assert printed == ""
+    assert lines == ["pyweb-shop", "", "6", "1", "0", "0", "0", "print", "error", "child", "child-error"]
+
+
+def test_without_a_journal_output_stays_where_it_is(tmp_path):
+    assert ran(f"module.JOURNAL = {str(tmp_path / 'none')!r}; module.open_journal('pyweb-shop'); print('here')") == "here"

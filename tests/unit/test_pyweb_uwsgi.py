@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from types import SimpleNamespace
 from wsgiref.util import setup_testing_defaults
 
@@ -243,3 +244,93 @@ def test_what_has_come_is_waited_for_no_more(module, uwsgi, monkeypatch):
         body = module.Body(None, 9, False)
         assert body.rest(65536) == b"all of it"
         assert body.rest(65536) == b""
+
+
+# A process
+
+
+@pytest.fixture(name="started")
+def a_worker_that_loads_an_application(module, uwsgi, monkeypatch, tmp_path):
+    """Loads an application as a worker does; returns what systemd has been told."""
+    (tmp_path / "good.py").write_text("application = print")
+    (tmp_path / "bad.py").write_text("raise RuntimeError('on purpose')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(os, "register_at_fork", lambda **hooks: uwsgi.hooks.append(hooks))
+    monkeypatch.setattr(sys, "executable", "/usr/bin/uwsgi-core")
+    monkeypatch.setattr(module.pyweb_wsgi, "steady", lambda *streams: None)
+    monkeypatch.setattr(module, "sleep", lambda seconds: None)
+    uwsgi.hooks = []
+    uwsgi.post_fork_hook = None
+    uwsgi.workers = lambda: [{"id": 1, "respawn_count": uwsgi.respawned}]
+
+    def start(application, respawned=0, worker=1):
+        uwsgi.respawned, uwsgi.worker_id = respawned, lambda: worker
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, monkeypatch.context() as patch:
+            systemd.bind("\0pyweb-test-%d" % os.getpid())
+            systemd.setblocking(False)
+            for name, value in {"APPLICATION": f"{application}:application", "LINK": "uwsgi", "NOTIFY_SOCKET": "@pyweb-test-%d" % os.getpid()}.items():
+                patch.setenv(f"PYWEB_{name}", value)
+            patch.setenv("UWSGI_RELOADS", "0")
+            patch.setenv("LISTEN_FDNAMES", "a.socket")
+            try:
+                module.serve()
+            finally:
+                assert not {"PYWEB_NOTIFY_SOCKET", "UWSGI_RELOADS", "LISTEN_FDNAMES"} & os.environ.keys()
+                try:
+                    uwsgi.told = systemd.recv(100)
+                except BlockingIOError:
+                    uwsgi.told = b""
+        return uwsgi.told
+
+    return start
+
+
+def test_systemd_is_told_when_the_application_is_there(started):
+    assert started("good") == b"READY=1"
+    assert sys.executable == os.path.join(sys.prefix, "bin", "python")
+
+
+def test_an_application_that_does_not_load_ends_the_start(started, uwsgi):
+    with pytest.raises(RuntimeError, match="on purpose"):
+        started("bad")
+    assert uwsgi.told == b""
+
+
+def test_a_worker_that_cannot_replace_another_does_not_end_all(started, monkeypatch, capsys):
+    """uWSGI takes down every worker where one has no application."""
+
+    def end(status):
+        raise SystemExit(status)
+
+    monkeypatch.setattr(os, "_exit", end)
+    with pytest.raises(SystemExit, match="1"):
+        started("bad", respawned=1)
+    assert "RuntimeError: on purpose" in capsys.readouterr().err
+
+
+def test_a_master_that_loads_the_application_is_no_child_of_it(started, uwsgi):
+    started("good", worker=0)
+    assert not uwsgi.hooks
+    uwsgi.post_fork_hook()
+    assert [list(hooks) for hooks in uwsgi.hooks] == [["after_in_child"]]
+
+
+def test_what_a_thread_starts_is_not_deaf_to_signals(wsgi, module):
+    """uWSGI blocks all signals in its threads but the first."""
+    masks = []
+
+    def application(environ, start_response):
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        begin(start_response)
+        return []
+
+    wrapped = wsgi.wrap(application, (), module.Server("uwsgi", "unix", 1))
+
+    def thread():
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        list(wrapped(request(), lambda *arguments: None))
+
+    one = threading.Thread(target=thread)
+    one.start()
+    one.join()
+    assert masks == [set()]

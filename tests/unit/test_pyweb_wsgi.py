@@ -4,10 +4,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import io
 import itertools
+import os
 import runpy
+import signal
+import socket
+import subprocess
 import sys
+import tempfile
+import time
 from types import SimpleNamespace
 from wsgiref.handlers import SimpleHandler
 from wsgiref.util import FileWrapper, request_uri, setup_testing_defaults
@@ -60,6 +68,8 @@ def serve(application, environ):
     out = io.BytesIO()
     handler = Handler(environ["wsgi.input"], out, environ["wsgi.errors"], environ)
     handler.origin_server = False
+    if "wsgi.file_wrapper" in environ:
+        handler.wsgi_file_wrapper = None  # it would take its place
     handler.run(application)
     return out.getvalue()
 
@@ -271,12 +281,21 @@ def quits(environ, start_response):
     sys.exit("reason")
 
 
+def is_cancelled(environ, start_response):
+    raise asyncio.CancelledError
+
+
+def is_closed_in_generator(environ, start_response):
+    raise GeneratorExit
+    yield b""
+
+
 def returns_none(environ, start_response):
     begin(start_response)
 
 
 @pytest.mark.parametrize("application", [
-    fails_at_once, fails_after_start, fails_in_generator, quits, returns_none,
+    fails_at_once, fails_after_start, fails_in_generator, quits, returns_none, is_cancelled, is_closed_in_generator,
 ])
 def test_failure_before_the_response_is_a_500(wsgi, application):
     environ = request()
@@ -413,7 +432,7 @@ def quits_after_data(environ, start_response):
 
 
 def test_exit_within_the_response_ends_no_process(wsgi):
-    with pytest.raises(RuntimeError, match="exit within a response"):
+    with pytest.raises(RuntimeError, match="raised SystemExit within a response"):
         serve(wrapped(wsgi, quits_after_data), request())
 
 
@@ -506,15 +525,13 @@ def test_close_reaches_a_result_that_was_never_read(wsgi):
     assert closed == [True]
 
 
-@pytest.mark.parametrize("result", [[b"a"], (b"a", b"b"), io.BytesIO(b"a"), FileWrapper(io.BytesIO(b"a"))])
+@pytest.mark.parametrize("result", [[b"a"], (b"a", b"b")])
 def test_result_that_runs_no_code_is_the_servers_own(wsgi, result):
-    """A server that sends files itself knows one by its identity or its type."""
     def application(environ, start_response):
         begin(start_response)
         return result
 
-    environ = request(**{"wsgi.file_wrapper": FileWrapper})
-    assert wrapped(wsgi, application)(environ, lambda *arguments: None) is result
+    assert wrapped(wsgi, application)(request(), lambda *arguments: None) is result
 
 
 def test_exc_info_and_write_are_the_servers(wsgi):
@@ -550,3 +567,294 @@ def test_a_body_is_gathered_before_an_answer_begins_that_may_still_read_it(wsgi,
     result = wsgi.wrap(application, [], wsgi.Server(link))(environ, lambda *args: None)
     assert b"".join(result) == b"begun" + content
     assert seen == [is_gathered]
+
+
+# What may be sent on
+
+
+def answers(status, headers, body=()):
+    def application(environ, start_response):
+        start_response(status, headers)
+        return body
+
+    return application
+
+
+def told_why(wsgi, application):
+    """The log of a request whose answer is a 500."""
+    environ = request()
+    assert serve(wrapped(wsgi, application), environ).startswith(b"Status: 500 Internal Server Error\r\n")
+    return environ["wsgi.errors"].getvalue()
+
+
+@pytest.mark.parametrize("status", [
+    "200 OK\r\nX-Evil: 1", "200 OK\n", "200 O\0K", "200", "2000 OK", "20 OK", "abc OK", "-20 OK", "020 OK", "200  OK\x7f", "200 \u20ac", b"200 OK", 200, "",
+])
+def test_status_that_is_no_status_line(wsgi, status):
+    assert "is not three digits, a space and a reason" in told_why(wsgi, answers(status, []))
+
+
+@pytest.mark.parametrize("status", ["200 OK", "200 ", "299 My own", "404 Nicht gefunden, \xe4hnlich"])
+def test_status_that_is_sent_on(wsgi, status):
+    assert serve(wrapped(wsgi, answers(status, [])), request()).startswith(f"Status: {status}\r\n".encode("latin-1"))
+
+
+@pytest.mark.parametrize("header", [
+    ("Location", "/a\r\nSet-Cookie: b"), ("X-A", "a\nb"), ("X-A", "a\rb"), ("X-A", "a\0b"), ("X-A", "\x1b[0m"), ("X-A", "\u20ac"), ("X-A", b"a"), ("X-A", 1),
+    ("X-A\r\nX-B", "a"), ("X A", "a"), ("X-A:", "a"), ("", "a"), ("X-\xe4", "a"), (b"X-A", "a"), (None, "a"),
+    ("Connection", "close"), ("transfer-encoding", "chunked"), ("Keep-Alive", "1"), ("Upgrade", "h2c"), ("Trailer", "X-A"),
+    ("Content-Length", "1, 1"), ("Content-Length", "+1"), ("Content-Length", ""), ("Content-Length", "1_0"), ("Content-Length", "\xb2"),
+    ("X-A",), ("X-A", "a", "b"),
+])  # fmt: skip
+def test_header_that_is_not_sent_on(wsgi, header):
+    for _again in range(2):  # what is known to be good must not be known too early
+        assert "Traceback" in told_why(wsgi, answers("200 OK", [header]))
+
+
+def test_two_lengths_are_an_error(wsgi):
+    assert "has to be one number" in told_why(wsgi, answers("200 OK", [("Content-Length", "1"), ("content-length", "1")], [b"a"]))
+
+
+def test_header_that_is_sent_on(wsgi):
+    fields = [("X-Tab", "a\tb"), ("X-Latin", "\xe9\xa0\x80"), ("X-Empty", ""), ("X_!#$%&'*+.^`|~9", "a"), ("X-Twice", "1"), ("X-Twice", "2")]
+    sent = serve(wrapped(wsgi, answers("200 OK", fields)), request())
+    assert [line for line in sent.decode("latin-1").split("\r\n") if line.startswith("X")] == [f"{name}: {value}" for name, value in fields]
+
+
+def test_the_error_is_the_applications_own(wsgi):
+    def application(environ, start_response):
+        try:
+            start_response("302 Found", [("Location", "/\r\nX-Evil: 1")])
+        except ValueError:
+            start_response("400 Bad Request", [("Content-Length", "3")])
+        return [b"bad"]
+
+    sent = serve(wrapped(wsgi, application), request())
+    assert sent.startswith(b"Status: 400 Bad Request\r\n") and b"Evil" not in sent
+
+
+@given(status=st.text(max_size=12), name=st.text(max_size=6), value=st.text(max_size=6))
+def test_nothing_makes_a_line_of_its_own(wsgi, status, name, value):
+    for given_status, header in ((f"200 {status}", ("X-A", "b")), ("200 OK", (name, value)), ("200 OK", ("X-A", value))):
+        sent = serve(wrapped(wsgi, answers(given_status, [header], [b"body"])), request(**{"wsgi.errors": io.StringIO()}))
+        head, _, body = sent.partition(b"\r\n\r\n")
+        assert len(head.split(b"\n")) == 3 and body in (b"body", b"Internal Server Error")
+
+
+def test_names_without_end_fill_no_memory(wsgi):
+    for number in range(2 * wsgi.KNOWN):
+        serve(wrapped(wsgi, answers(f"200 {number}", [(f"X-{number}", "a")])), request())
+    assert len(wsgi.KNOWN_NAMES) <= wsgi.KNOWN and len(wsgi.KNOWN_STATUSES) <= wsgi.KNOWN
+
+
+def test_a_field_status_is_not_sent_on(wsgi):
+    """Where a front speaks CGI it would be the status line."""
+    sent = serve(wrapped(wsgi, answers("200 OK", [("Status", "404 Not Found"), ("X-A", "b")])), request())
+    assert sent.startswith(b"Status: 200 OK\r\n") and b"404" not in sent and b"X-A: b" in sent
+
+
+@pytest.mark.parametrize("status, name", [("200 OK", "Pyweb-Location"), ("201 Created", "Location"), ("302 Found", "Location")])
+def test_location_has_another_name_where_the_server_would_serve_it(wsgi, status, name):
+    server = wsgi.Server()
+    server.location_of_200 = "Pyweb-Location"
+    sent = serve(wsgi.wrap(answers(status, [("location", "/x")]), (), server), request())
+    assert f"\r\n{name}: /x\r\n".lower() in sent.decode().lower()
+
+
+# The body
+
+
+@pytest.mark.parametrize("body", [
+    ["text"], ("text",), "text", b"bytes", iter(["text"]), iter([1]), [b"a", "b"], [None], (piece for piece in ("", "text")),
+])
+def test_body_that_is_not_bytes_is_an_error(wsgi, body):
+    assert "TypeError" in told_why(wsgi, answers("200 OK", [], body))
+
+
+def test_text_by_write_is_an_error(wsgi):
+    def application(environ, start_response):
+        start_response("200 OK", [])("text")
+        return []
+
+    assert "TypeError: the body of a response consists of bytes (PEP 3333), and not of str: 'text'" in told_why(wsgi, application)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter])
+def test_what_holds_bytes_is_sent(wsgi, kind):
+    wide = memoryview(b"abcd").cast("H")
+    sent = serve(wrapped(wsgi, answers("200 OK", [], kind([bytearray(b"12"), memoryview(b"345"), wide]))), request())
+    assert sent.endswith(b"\r\n\r\n12345abcd")
+
+
+def test_a_buffer_may_be_used_again(wsgi):
+    def pieces():
+        buffer = bytearray(1)
+        for number in range(3):
+            buffer[0] = 65 + number
+            yield buffer
+
+    taken = list(wrapped(wsgi, answers("200 OK", [], pieces()))(request(), lambda *arguments: None))
+    assert taken == [b"A", b"B", b"C"]
+
+
+CONTENT = bytes(range(256)) * 300
+
+
+def plain(directory, position=0):
+    path = directory / "file"
+    path.write_bytes(CONTENT)
+    file = open(path, "rb")
+    file.seek(position)
+    return file
+
+
+def sent_by(wsgi, file, *headers, **variables):
+    """The body of an answer that consists of a file, and whether the server has sent it by itself."""
+    def application(environ, start_response):
+        start_response("200 OK", list(headers))
+        return environ["wsgi.file_wrapper"](file, 100)
+
+    wrappers = []
+
+    def of_server(file, size):
+        wrappers.append(size)
+        file.seek(0)
+        return FileWrapper(file, size)
+
+    variables.setdefault("wsgi.file_wrapper", of_server)
+    head, _, body = serve(wrapped(wsgi, application), request(**variables)).partition(b"\r\n\r\n")
+    assert file.closed
+    return body, wrappers == [100], b"Content-Length: %d" % len(body) in head.split(b"\r\n")
+
+
+def test_a_whole_file_is_sent_by_the_server(wsgi, tmp_path):
+    assert sent_by(wsgi, plain(tmp_path)) == (CONTENT, True, True)
+    assert sent_by(wsgi, plain(tmp_path), ("Content-Length", str(len(CONTENT)))) == (CONTENT, True, True)
+
+
+def test_a_part_of_a_file_is_sent_from_its_position(wsgi, tmp_path):
+    assert sent_by(wsgi, plain(tmp_path, 1000)) == (CONTENT[1000:], False, False)
+    assert sent_by(wsgi, plain(tmp_path, 1000), ("Content-Length", "50")) == (CONTENT[1000:1050], False, True)
+    assert sent_by(wsgi, plain(tmp_path), ("Content-Length", "50")) == (CONTENT[:50], False, True)
+
+
+def test_what_is_no_plain_file_is_read(wsgi, tmp_path):
+    with gzip.open(tmp_path / "compressed", "wb") as file:
+        file.write(CONTENT)
+    assert sent_by(wsgi, gzip.open(tmp_path / "compressed"))[:2] == (CONTENT, False)
+    assert sent_by(wsgi, io.BytesIO(CONTENT))[:2] == (CONTENT, False)
+    assert sent_by(wsgi, subprocess.Popen(["seq", "3"], stdout=subprocess.PIPE).stdout)[:2] == (b"1\n2\n3\n", False)
+    with open("/proc/version", "rb") as made_up:
+        expected = made_up.read()
+    assert sent_by(wsgi, open("/proc/version", "rb"))[:2] == (expected, False)
+    file = tempfile.TemporaryFile()
+    file.write(CONTENT)
+    assert sent_by(wsgi, file)[:2] == (b"", False)
+
+
+def test_a_server_without_files_of_its_own_has_them_read(wsgi, tmp_path):
+    assert sent_by(wsgi, plain(tmp_path), **{"wsgi.file_wrapper": None}) == (CONTENT, False, True)
+
+
+def test_a_file_is_asked_behind_its_wrapper(wsgi, tmp_path):
+    with plain(tmp_path, 7) as file:
+        wrapper = wsgi.FileWrapper(file)
+        assert wrapper.tell() == 7 and wrapper.seekable() and next(wrapper) == CONTENT[7:][: wsgi.BLOCK]
+    assert not hasattr(wsgi.FileWrapper(object()), "close")
+
+
+# Factories, children, output
+
+
+def test_an_application_may_be_made_by_a_factory():
+    assert load(application="wsgiref.simple_server:WSGIServer.get_app").application
+    with pytest.raises(TypeError, match="cannot be called"):
+        load(application="builtins:dict()")
+    assert serve(load(application="wsgiref.validate:IteratorWrapper.__init__.__class__").application, request()).startswith(b"Status: 500")
+
+
+@pytest.fixture
+def serving(wsgi):
+    """A server in a process of its own, whose handlers are its own, with a client's connection; runs a function in a child of it."""
+    def run(function):
+        parent, child = socket.socketpair()
+        pid = os.fork()
+        if not pid:
+            listener = socket.create_server(("127.0.0.1", 0))
+            client = socket.create_connection(listener.getsockname())
+            connection, _address = listener.accept()
+            server = wsgi.Server()
+            server.signals = (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE)
+            server.handlers = (ignore,)
+            signal.signal(signal.SIGTERM, ignore)
+            signal.signal(signal.SIGINT, ignore)
+            server.begin_process()
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            try:
+                child.send(repr(function(server, client, connection)).encode())
+            finally:
+                os._exit(0)
+        child.close()
+        with parent:
+            parent.settimeout(20)
+            result = parent.recv(1000).decode()
+        os.waitpid(pid, 0)
+        return eval(result)
+
+    return run
+
+
+def ignore(*_):
+    pass
+
+
+def test_a_child_of_the_application_is_ended_by_a_signal(serving):
+    def ends(server, client, connection):
+        pid = os.fork()
+        if not pid:
+            time.sleep(20)
+            os._exit(0)
+        time.sleep(0.2)
+        os.kill(pid, signal.SIGTERM)
+        return os.waitpid(pid, 0)[1]
+
+    assert os.waitstatus_to_exitcode(serving(ends)) == -signal.SIGTERM
+
+
+def test_a_child_of_the_application_holds_no_connection_open(serving):
+    def ends(server, client, connection):
+        pid = os.fork()
+        if not pid:
+            time.sleep(20)
+            os._exit(0)
+        time.sleep(0.2)
+        connection.close()
+        client.settimeout(5)
+        try:
+            return client.recv(1)
+        finally:
+            os.kill(pid, signal.SIGKILL)
+
+    assert serving(ends) == b""
+
+
+@pytest.mark.parametrize("ends, status", [(lambda: sys.exit(7), 7), (lambda: sys.exit(), 1), (lambda: [b"an answer"], 1), (lambda: 1 / 0, 1)])
+def test_a_child_that_comes_back_does_not_answer(wsgi, serving, ends, status):
+    def come_back(server, client, connection):
+        def application(environ, start_response):
+            pid = os.fork()
+            start_response("200 OK", [])
+            if not pid:
+                return ends()
+            return [str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode()]
+
+        return list(wsgi.wrap(application, (), server)(request(), lambda *arguments: None))
+
+    assert serving(come_back) == [str(status).encode()]
+
+
+def test_output_comes_at_once_and_odd_text_is_no_error(wsgi, tmp_path):
+    with open(tmp_path / "out", "w", encoding="ascii") as stream:
+        wsgi.steady(stream)
+        stream.write("gr\udcfcn \u20ac\n")
+        assert (tmp_path / "out").read_text("utf-8") == "gr\\udcfcn \u20ac\n"

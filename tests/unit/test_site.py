@@ -140,7 +140,7 @@ REFUSED = [
         {"application": "shop.wsgi"},
         "sites[shop].application: 'shop.wsgi' is not module:callable, such as shop.wsgi:application",
     ),
-    ({"application": "shop:app()"}, "is not module:callable"),
+    ({"application": "shop:app(1)"}, "is not module:callable"),
     ({"application": ["a:b"]}, "expected module:callable, such as shop.wsgi:application for a file shop/wsgi.py, got a list"),
     ({"source": {}}, "sites[shop].source: exactly one source is possible, got none; possible: path, package"),
     (
@@ -290,3 +290,9 @@ def test_checking_changes_nothing_that_was_given_nor_a_default():
 @pytest.mark.parametrize(("word", "hint"), [("serv_names", "; did you mean 'server_names'?"), ("zzz", "")])
 def test_nearest(word, hint):
     assert nearest(word, SITE_KEYS) == hint
+
+
+@pytest.mark.parametrize("application", ["shop.wsgi:application", "shop:a.b", "shop:create_app()", "shop.web:Factory.make()"])
+def test_an_application_or_what_makes_it(application):
+    faults = Faults()
+    assert check_site(faults, 0, {**MINIMAL, "application": application})["application"] == application and not faults

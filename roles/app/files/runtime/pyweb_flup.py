@@ -23,7 +23,6 @@ Environment: LISTEN_FDS and LISTEN_PID (one socket), NOTIFY_SOCKET, those that p
 from __future__ import annotations
 
 import faulthandler
-import importlib
 import io
 import os
 import select
@@ -31,11 +30,14 @@ import signal
 import socket
 import sys
 import threading
-import time
 import traceback
+from _thread import allocate_lock, get_ident  # a monkey patch of the application's is not meant for its server
 from dataclasses import dataclass, field
+from select import POLLIN, poll
+from time import monotonic, sleep
 from urllib.parse import unquote_to_bytes
 
+import pyweb_wsgi
 from flup.server import fcgi_base, scgi_base
 
 SILENCE = 10  # seconds that a front may hold a connection without a request on it, or without an end to its upload
@@ -45,6 +47,7 @@ EXIT = 10  # seconds for a worker to exit after its last request: threads and ex
 YOUNG = 5  # seconds; a worker that dies sooner is replaced after a pause, which doubles each time
 LONGEST_PAUSE = 10
 BUFFER = 65536
+SOCKET = socket.socket
 RECORD = 65528  # the largest content of a FastCGI record that needs no padding
 
 
@@ -158,11 +161,11 @@ class Wire:
 
     def _hear_out(self) -> None:
         self.sock.shutdown(socket.SHUT_WR)
-        deadline = time.monotonic() + LINGER
+        deadline = monotonic() + LINGER
         scrap = bytearray(BUFFER)
-        poll = select.poll()
-        poll.register(self.sock, select.POLLIN)
-        while time.monotonic() < deadline and poll.poll(SILENCE * 1000) and self.sock.recv_into(scrap):
+        watched = poll()
+        watched.register(self.sock, POLLIN)
+        while monotonic() < deadline and watched.poll(SILENCE * 1000) and self.sock.recv_into(scrap):
             pass
 
 
@@ -170,30 +173,28 @@ class Response:
     """A response of the application: the server's side of PEP 3333.
 
     flup's own version takes an EPIPE of the application's for the front's, ends a response cleanly that failed
-    half way, and writes a Content-Length of 0 where a response has no body.
+    half way, and writes a Content-Length of 0 where a response has no body. What the head consists of has been checked
+    by pyweb_wsgi.
     """
 
-    def __init__(self, environ: dict, wire: Wire, send) -> None:
+    def __init__(self, wire: Wire, send) -> None:
         self.begun = False
         self._wire = wire
         self._send = send
         self._head: bytes | None = None
-        self._is_to_head = environ.get("REQUEST_METHOD") == "HEAD"
-        self._takes_length = True  # it has no Content-Length and may have one
 
     def run(self, application, environ: dict) -> None:
         result = application(environ, self.start)
         try:
             if type(result) in (list, tuple):
-                length = sum(map(len, result))
                 for data in result:
-                    self._put(data, length)
+                    self._put(data)
             else:
                 for data in result:
                     if data:
                         self.write(data)
             if not self.begun:
-                self._put(b"", 0)
+                self._put(b"")
         finally:
             if hasattr(result, "close"):
                 result.close()
@@ -210,16 +211,8 @@ class Response:
                 exc_info = None  # it refers to this frame
         elif self._head is not None:
             raise RuntimeError("the application has called start_response() twice")
-        lines = ["Status: " + status, *[name + ": " + value for name, value in headers], ""]
-        head = "\r\n".join(lines)
-        if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
-            raise ValueError("the status or a header holds a line break")
-        self._head = head.encode("latin-1")
-        self._takes_length = not (
-            self._is_to_head
-            or status.startswith(("1", "204", "304"))
-            or "content-length" in [name.lower() for name, value in headers]
-        )
+        lines = ["Status: " + status, *[name + ": " + value for name, value in headers], "", ""]
+        self._head = "\r\n".join(lines).encode("latin-1")
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -227,18 +220,16 @@ class Response:
         self._put(data)
         self._wire.flush()
 
-    def _put(self, data: bytes, length: int | None = None) -> None:
+    def _put(self, data: bytes) -> None:
         if self.begun:
             self._send(data)
             return
         if self._head is None:
             raise RuntimeError("the application has not called start_response()")
-        size = b"Content-Length: %d\r\n" % length if self._takes_length and length is not None else b""
-        head = b"%b%b\r\n" % (self._head, size)
         if len(data) < BUFFER:
-            self._send(b"".join((head, data)))
+            self._send(self._head + data)
         else:
-            self._send(head)
+            self._send(self._head)
             self._send(data)
         self.begun = True
 
@@ -246,10 +237,9 @@ class Response:
 class Gateway:
     """What flup's two servers have in common here: the environ is completed, the application called."""
 
-    def __init__(self, wsgi, worker: Worker, settings: Settings) -> None:
-        super().__init__(wsgi.site(wsgi.Server(settings.link)))
+    def __init__(self, application, worker: Worker, settings: Settings) -> None:
+        super().__init__(application)
         self.worker = worker
-        self._server_error = wsgi.server_error
         self._constants = {
             "wsgi.version": (1, 0),
             "wsgi.errors": sys.stderr,
@@ -265,13 +255,13 @@ class Gateway:
         environ.setdefault("QUERY_STRING", "")
         if "PATH_INFO" not in environ:
             environ["PATH_INFO"] = path_info(environ)
-        response = Response(environ, wire, send)
+        response = Response(wire, send)
         try:
             response.run(self.application, environ)
         except Exception:
             if response.begun or wire.gone:
                 raise
-            response.write(self._server_error(environ, response.start))
+            response.write(pyweb_wsgi.server_error(environ, response.start))
 
 
 def path_info(environ: dict) -> str:
@@ -532,6 +522,14 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 READY, SPENT, DONE = b"r", b"s", b"d"  # from a worker: it serves; it had max_requests; its last request is answered
 
 
+class Server(pyweb_wsgi.Server):
+    signals = (*STOP_SIGNALS, signal.SIGALRM)
+
+    def begin_child(self) -> None:
+        faulthandler.unregister(signal.SIGALRM)
+        super().begin_child()
+
+
 class Worker:
     """One process: the application, and threads that each take a connection and serve it."""
 
@@ -540,39 +538,54 @@ class Worker:
         self._channel = channel  # to the master; where it ends, the worker ends too
         self._settings = settings
         self._stopped, self._stop = os.pipe()  # all threads watch the first, which has an end once the second is closed
-        self._turn = threading.Lock()  # one idle thread waits for a connection, the others for their turn to
-        self._arrivals = select.poll()
-        self._arrivals.register(listener, select.POLLIN)
-        self._arrivals.register(self._stopped, select.POLLIN)
-        self._count = threading.Lock()
+        self._turn = allocate_lock()  # one idle thread waits for a connection, the others for their turn to
+        self._arrivals = poll()
+        self._arrivals.register(listener, POLLIN)
+        self._arrivals.register(self._stopped, POLLIN)
+        self._count = allocate_lock()
         self._requests = 0
         self._begun: dict[int, float] = {}  # when the request of each busy thread began, the oldest first
 
     def run(self) -> None:
-        wsgi = importlib.import_module("pyweb_wsgi")
-        self._server = SERVERS[self._settings.link](wsgi, self, self._settings)
+        pyweb_wsgi.steady(sys.stdout, sys.stderr)
+        server = Server(self._settings.link)
+        server.handlers = (self._on_stop_signal,)
+        # They begin before the application can make others of them, and wait for their turn until it is loaded.
+        threads = [allocate_lock() for number in range(self._settings.threads)]  # each is held until its thread has ended
+        self._turn.acquire()
+        for ended in threads:
+            ended.acquire()
+            threading.Thread(target=self._serve, args=(ended,)).start()
+        try:
+            application = pyweb_wsgi.site(server)
+        except BaseException:
+            self.stop()
+            self._turn.release()
+            raise
+        self._server = SERVERS[self._settings.link](application, self, self._settings)
         # By default the kernel ends a process on SIGALRM, also one whose Python is held up by C code; before that,
         # the stacks of its threads are printed.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         faulthandler.register(signal.SIGALRM, chain=True)
         faulthandler.enable()
         for number in STOP_SIGNALS:
-            signal.signal(number, lambda *ignored: self.stop())
-        threads = [threading.Thread(target=self._serve) for number in range(self._settings.threads)]
+            signal.signal(number, self._on_stop_signal)
         self._tell(READY)  # first: a request that kills the worker at once must not look like a failure to start
         try:
-            for thread in threads:
-                thread.start()
-            orders = select.poll()
-            orders.register(self._channel, select.POLLIN)
-            orders.register(self._stopped, select.POLLIN)
+            self._turn.release()
+            orders = poll()
+            orders.register(self._channel, POLLIN)
+            orders.register(self._stopped, POLLIN)
             orders.poll()
         finally:
             self.stop()
-        for thread in threads:
-            thread.join()
+        for ended in threads:
+            ended.acquire()
         self._tell(DONE)
         signal.setitimer(signal.ITIMER_REAL, EXIT)
+
+    def _on_stop_signal(self, *_) -> None:
+        self.stop()
 
     def stop(self) -> None:
         """Take no more connections. Called by the main thread only."""
@@ -582,13 +595,13 @@ class Worker:
 
     def wait(self, sock: socket.socket, grace: float) -> bool:
         """Whether a request comes; where the worker stops, only within the seconds of grace."""
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        poll.register(self._stopped, select.POLLIN)
-        ready = dict(poll.poll(SILENCE * 1000))
+        watched = poll()
+        watched.register(sock, POLLIN)
+        watched.register(self._stopped, POLLIN)
+        ready = dict(watched.poll(SILENCE * 1000))
         if sock.fileno() not in ready and self._stopped in ready:
-            poll.unregister(self._stopped)
-            ready = dict(poll.poll(grace * 1000))
+            watched.unregister(self._stopped)
+            ready = dict(watched.poll(grace * 1000))
         return sock.fileno() in ready
 
     def begin(self) -> None:
@@ -597,13 +610,13 @@ class Worker:
             self._requests += 1
             if self._requests == self._settings.max_requests:
                 self._tell(SPENT)
-            self._begun[threading.get_ident()] = time.monotonic()
+            self._begun[get_ident()] = monotonic()
             if len(self._begun) == 1:
                 self._set_timer()
 
     def end(self) -> None:
         with self._count:
-            thread = threading.get_ident()
+            thread = get_ident()
             if thread in self._begun:
                 was_oldest = next(iter(self._begun)) == thread
                 del self._begun[thread]
@@ -613,7 +626,7 @@ class Worker:
     def _set_timer(self) -> None:
         if self._settings.request_timeout:
             oldest = next(iter(self._begun.values()), None)
-            left = 0 if oldest is None else max(oldest + self._settings.request_timeout - time.monotonic(), 0.001)
+            left = 0 if oldest is None else max(oldest + self._settings.request_timeout - monotonic(), 0.001)
             signal.setitimer(signal.ITIMER_REAL, left)
 
     def _tell(self, message: bytes) -> None:
@@ -622,11 +635,12 @@ class Worker:
         except OSError:
             pass  # the master is dead, which the end of the channel says too
 
-    def _serve(self) -> None:
+    def _serve(self, ended) -> None:
         while True:
             with self._turn:
                 accepted = self._accept()
             if accepted is None:
+                ended.release()
                 return
             sock, address = accepted
             wire = Wire(sock)
@@ -649,13 +663,16 @@ class Worker:
             if self._stopped in dict(self._arrivals.poll()):
                 return None
             try:
-                sock, address = self._listener.accept()
+                descriptor, address = self._listener._accept()  # accept() makes a socket of a class that may be patched
             except (BlockingIOError, ConnectionAbortedError):
                 continue  # another worker has it, or the front has given up
             except OSError as error:  # no more descriptors or memory
                 log(f"cannot accept a connection: {error}")
-                time.sleep(1)
+                sleep(1)
                 continue
+            sock = SOCKET(self._listener.family, self._listener.type, fileno=descriptor)
+            if sock.gettimeout() is not None:
+                sock.settimeout(None)  # the application's default is for its own
             if self._is_allowed(address):
                 return sock, address
             log(f"refused a connection from {address[0]}, which is not in PYWEB_ALLOWED")
@@ -675,7 +692,7 @@ class Child:
 
     pid: int
     channel: socket.socket
-    born: float = field(default_factory=time.monotonic)
+    born: float = field(default_factory=monotonic)
     heard: bytes = b""
     silent: bool = False  # it has closed its end
     told_to_stop: bool = False
@@ -740,7 +757,7 @@ class Master:
             self._notify("STOPPING=1")
 
     def _fork_missing(self) -> None:
-        if time.monotonic() >= self._next_birth:
+        if monotonic() >= self._next_birth:
             for number in range(1, self._settings.processes + 1):
                 if number not in self._children:
                     self._fork(number)
@@ -781,13 +798,13 @@ class Master:
             self._notify("READY=1")
 
     def _wait(self, signals: int) -> None:
-        poll = select.poll()
-        poll.register(signals, select.POLLIN)
+        watched = poll()
+        watched.register(signals, POLLIN)
         for child in self._children.values():
             if not child.silent:
-                poll.register(child.channel, select.POLLIN)
+                watched.register(child.channel, POLLIN)
         is_missing = not self._stopping and len(self._children) < self._settings.processes
-        poll.poll(max(0, self._next_birth - time.monotonic()) * 1000 + 1 if is_missing else None)
+        watched.poll(max(0, self._next_birth - monotonic()) * 1000 + 1 if is_missing else None)
         try:
             os.read(signals, 4096)
         except BlockingIOError:
@@ -823,9 +840,9 @@ class Master:
             log("stops, since no worker comes to serve" if self._running else "did not start, since a worker did not")
             self._stopping = True
             self._status = 1
-        elif time.monotonic() - child.born < YOUNG:
+        elif monotonic() - child.born < YOUNG:
             self._pause = min(max(2 * self._pause, 0.1), LONGEST_PAUSE)
-            self._next_birth = time.monotonic() + self._pause
+            self._next_birth = monotonic() + self._pause
         else:
             self._pause = 0.0
 

@@ -8,11 +8,20 @@ nobody has put the site's environment into them.
 
 from __future__ import annotations
 
+import _locale
 import os
+import pwd
 import re
+import signal
+import socket
 import sys
-from collections.abc import Callable
+import time
+import traceback
+from collections.abc import Callable, Mapping
 
+JOURNAL = "/run/systemd/journal/stdout"
+# What Apache's own unit and mod_wsgi have in the environment and a site's unit has not.
+OF_APACHE = ("INVOCATION_ID", "LC_ALL", "PIDFILE", "PWD", "RUNTIME_DIRECTORY", "SYSTEMD_EXEC_PID")
 ASSIGNMENT = re.compile(r'^(\w+)="((?:[^"\\]|\\.)*)"$', re.MULTILINE | re.DOTALL | re.ASCII)
 
 
@@ -26,15 +35,61 @@ def prepare(values: dict[str, str], files: list[str]) -> None:
     for path in files:
         with open(path, encoding="utf-8", newline="") as file:
             values = {**values, **assignments(file.read())}
+    for name in [name for name in os.environ if name.startswith("APACHE_") or name in OF_APACHE]:
+        del os.environ[name]
+    os.environ["LOGNAME"] = os.environ["USER"] = pwd.getpwuid(os.getuid()).pw_name
     os.environ.update(values)
+    take_up(os.environ)
     # What is imported later must not come out of the release that replaces this one.
     sys.path[:] = [os.path.realpath(path) if path else path for path in sys.path]
     sys.prefix = sys.exec_prefix = os.path.realpath(sys.prefix)
+    sys.executable = os.path.join(sys.prefix, "bin", "python")
+
+
+def take_up(environ: Mapping[str, str]) -> None:
+    """Do what the C library and Python do by the environment as a process starts, which this one was without."""
+    time.tzset()
+    _locale.setlocale(_locale.LC_ALL, "C")
+    try:
+        _locale.setlocale(_locale.LC_CTYPE, "")
+    except _locale.Error:
+        pass  # this host has not got it, and a program starts without it
+    sys.path[1:1] = filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))
+    sys.dont_write_bytecode = bool(environ.get("PYTHONDONTWRITEBYTECODE"))
+    sys.pycache_prefix = environ.get("PYTHONPYCACHEPREFIX") or None
+
+
+def open_journal(identifier: str) -> None:
+    """Send the output of this process, and of what it starts, to the journal (sd_journal_stream_fd(3)): Apache has put it away."""
+    with socket.socket(socket.AF_UNIX) as stream:
+        try:
+            stream.connect(JOURNAL)
+        except OSError:
+            return
+        stream.sendall(f"{identifier}\n\n6\n1\n0\n0\n0\n".encode())
+        for descriptor in (1, 2):
+            os.dup2(stream.fileno(), descriptor)
+    status = os.fstat(2)
+    os.environ["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"
+    sys.stdout, sys.stderr = (open(descriptor, "w", encoding="utf-8", closefd=False) for descriptor in (1, 2))
 
 
 def serve(values: dict[str, str], files: list[str]) -> Callable:
     """The callable that mod_wsgi looks for, when the process is prepared."""
     prepare(values, files)
+    open_journal(f"pyweb-{values['PYWEB_SITE']}")
     import pyweb_wsgi  # it comes out of the release
 
-    return pyweb_wsgi.site(pyweb_wsgi.Server(os.environ["PYWEB_LINK"]))
+    class Server(pyweb_wsgi.Server):
+        location_of_200 = "Pyweb-Location"
+        signals = (
+            signal.SIGINT, signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGUSR1, signal.SIGSEGV, signal.SIGTERM,
+            signal.SIGXCPU, signal.SIGHUP, signal.SIGPIPE,
+        )  # fmt: skip
+
+    pyweb_wsgi.steady(sys.stdout, sys.stderr)
+    try:
+        return pyweb_wsgi.site(Server(os.environ["PYWEB_LINK"], sys.stderr))
+    except BaseException:
+        traceback.print_exc()  # Apache's log has it, too
+        raise

@@ -2,38 +2,69 @@
 # GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What uWSGI leaves to be done: the rest of a request that nobody has read, and the end of a response that has failed."""
+"""What uWSGI leaves to be done: the rest of a request that nobody has read, the end of a response that has failed, and what
+makes its workers processes of Python like others.
+
+Environment: those that pyweb_wsgi reads, and PYWEB_TRANSPORT and PYWEB_NOTIFY_SOCKET, which is systemd's.
+"""
 
 from __future__ import annotations
 
 import io
 import itertools
 import os
-import select
+import signal
 import socket
+import sys
 import threading
+import traceback
+from _thread import get_ident
 from collections.abc import Callable, Iterable, Iterator
+from select import POLLIN, poll  # a monkey patch of the application's is not meant for its server
+from time import sleep
 
 import pyweb_wsgi
 import uwsgi
 
 # Milliseconds to wait for more of a body that nobody reads.
 PATIENCE = 500
+# Seconds until a worker is replaced that could not load the application.
+PAUSE = 1
+# What uWSGI and systemd put into its environment is not meant for programs that the application starts.
+OWN_VARIABLES = ("LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "PYWEB_NOTIFY_SOCKET", "UWSGI_ORIGINAL_PROC_NAME", "UWSGI_RELOADS")
 
 
 class Server(pyweb_wsgi.Server):
+    signals = (
+        signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGFPE, signal.SIGUSR1, signal.SIGSEGV, signal.SIGUSR2, signal.SIGPIPE,
+        signal.SIGALRM, signal.SIGTERM, signal.SIGTSTP, signal.SIGURG, signal.SIGWINCH,
+    )  # fmt: skip
+
     def __init__(self, link: str, transport: str, workers: int) -> None:
-        super().__init__(link)
+        super().__init__(link, sys.stderr)  # its own wsgi.errors keeps lines until there are more, and fails where one is odd
+        self._unblocked: set[int] = set()  # threads
         self._resets = link in ("uwsgi", "scgi", "fastcgi") and transport == "tcp"
         self._in_records = link == "fastcgi"
         self._keeper = None if link == "http" else Keeper(workers)
+
+    def begin_process(self) -> None:
+        if uwsgi.worker_id():
+            super().begin_process()
+        else:  # the master, which forks when it has loaded the application
+            uwsgi.post_fork_hook = super().begin_process
 
     def body(self, source, length: int) -> Body:
         """uWSGI's readline() fails over FastCGI where a line is in two records: this one asks it for read() alone."""
         return Body(source, length, self._in_records)
 
     def prefetch(self, body: io.BufferedReader | None) -> None:
-        """Read what uWSGI has read of it with the head, which `rest` would not find in the socket."""
+        """Read what uWSGI has read of it with the head, which `rest` would not find in the socket.
+
+        It blocks all signals in its threads but the first, and what is started in one would be deaf to them as well.
+        """
+        if get_ident() not in self._unblocked:
+            self._unblocked.add(get_ident())
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if body:
             body.peek()
 
@@ -112,7 +143,7 @@ class Keeper:
                 pass
             for other, descriptors, *_flags in kept:
                 for descriptor in descriptors:
-                    front = select.poll()
+                    front = poll()
                     front.register(descriptor, 0)
                     if other != token and not front.poll(0):
                         self._send(other, descriptor)
@@ -173,8 +204,8 @@ class Body(pyweb_wsgi.Body):
         if not self.left and not self._in_records:
             return b""
         with socket.socket(fileno=os.dup(uwsgi.connection_fd())) as connection:
-            waiting = select.poll()
-            waiting.register(connection, select.POLLIN)
+            waiting = poll()
+            waiting.register(connection, POLLIN)
             data = connection.recv(size, socket.MSG_DONTWAIT) if self.left and waiting.poll(PATIENCE) else b""
             if not self._in_records:
                 self.left -= len(data)
@@ -184,6 +215,34 @@ class Body(pyweb_wsgi.Body):
             return data
 
 
+def notify(address: str | None) -> None:
+    """sd_notify(3), when the application is there; uWSGI itself does so before."""
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
+
+
 def serve() -> Callable:
     """The callable that uWSGI loads."""
-    return pyweb_wsgi.site(Server(os.environ["PYWEB_LINK"], os.environ.get("PYWEB_TRANSPORT", ""), uwsgi.numproc))
+    pyweb_wsgi.steady(sys.stdout, sys.stderr)
+    sys.executable = os.path.join(sys.prefix, "bin", "python")
+    address = os.environ.get("PYWEB_NOTIFY_SOCKET")
+    for name in OWN_VARIABLES:
+        os.environ.pop(name, None)
+    try:
+        application = pyweb_wsgi.site(Server(os.environ["PYWEB_LINK"], os.environ.get("PYWEB_TRANSPORT", ""), uwsgi.numproc))
+    except BaseException:
+        if not is_replacement():
+            raise
+        # uWSGI would end all workers.
+        traceback.print_exc()
+        sleep(PAUSE)
+        os._exit(1)
+    notify(address)
+    return application
+
+
+def is_replacement() -> bool:
+    """Whether this process takes the place of a worker that has ended."""
+    number = uwsgi.worker_id()
+    return bool(number) and uwsgi.workers()[number - 1]["respawn_count"] > 0

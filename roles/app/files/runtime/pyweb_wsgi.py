@@ -13,20 +13,23 @@ server.
 
 from __future__ import annotations
 
+import _signal  # mod_wsgi makes signal.signal() do nothing
+import _socket  # of which nothing is patched, unlike of socket
 import functools
 import importlib
 import io
 import os
 import re
+import stat
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from time import sleep  # what an application makes of the module later is not meant for its server
 
 # What a client may have made up: a framework that believes one of these would be told a wrong address, scheme or
 # host, or a wrong proxy for its own requests (HTTP_PROXY). What is true of them is in REMOTE_ADDR, wsgi.url_scheme,
 # HTTP_HOST and SCRIPT_NAME, and of a body in CONTENT_LENGTH and CONTENT_TYPE, which some fronts send twice.
-UNTRUSTED = (
+UNTRUSTED = frozenset((
     "HTTP_CLIENT_IP",
     "HTTP_CONTENT_LENGTH",
     "HTTP_CONTENT_TYPE",
@@ -52,14 +55,29 @@ UNTRUSTED = (
     "HTTP_X_SCHEME",
     "HTTP_X_SCRIPT_NAME",
     "HTTP_X_URL_SCHEME",
-)
+))
 
 # The mark of a weak entity tag, and the tag; in its quotes may be what looks like the mark.
 WEAK_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 # How Apache is told to treat its own links, and tells us to; it sends these variables along.
-SETTINGS = ("PYWEB_CHUNKS", "ap_trust_cgilike_cl")
+SETTINGS = frozenset(("PYWEB_CHUNKS", "ap_trust_cgilike_cl"))
+DROPPED = UNTRUSTED | SETTINGS
 
+# What a response may begin with (RFC 9110, sections 5.5 and 5.6.2; RFC 9112, section 4; PEP 3333: one byte a character).
+STATUS = re.compile(r"[1-9][0-9][0-9] [\t -~\x80-\xff]*")
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+VALUE = re.compile(r"[\t -~\x80-\xff]*")
+WITHOUT_BODY = ("1", "204", "304")
+# A connection's own, which an application must not send (PEP 3333, Other HTTP Features).
+HOP_BY_HOP = frozenset((
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
+))
+# Statuses and names that have passed the checks, so many that an application without end of them fills no memory.
+KNOWN_STATUSES: dict[str, bool] = {}  # whether a body may follow
+KNOWN_NAMES: dict[str, str] = {}  # with those in small letters that mean something here, or nothing
+SPECIAL = ("content-length", "location", "status")
+KNOWN = 1000
 
 # Seconds until a response that has failed is broken off: of one that it has not begun to send on, lighttpd would take
 # what has come for the whole.
@@ -87,9 +105,12 @@ class Stranger(BadRequest):
 
 
 def load(name: str) -> Callable:
-    """The object that "package.module:attribute.attribute" names."""
+    """The object that "package.module:attribute.attribute" names, or that a factory makes: "package.module:attribute()"."""
     module, colon, path = name.partition(":")
-    found = functools.reduce(getattr, path.split("."), importlib.import_module(module))
+    attributes = path.removesuffix("()")
+    found = functools.reduce(getattr, attributes.split("."), importlib.import_module(module))
+    if attributes != path:
+        found = found()
     if not callable(found):
         raise TypeError(f"PYWEB_APPLICATION is {name!r}, which is {found!r} and cannot be called")
     return found
@@ -97,7 +118,8 @@ def load(name: str) -> Callable:
 
 def repairs(link: str, mount: str, allowed: frozenset[str] = frozenset()) -> tuple[Callable[[dict], None], ...]:
     """The functions that mend the environ of a link, in their order. allowed: who may ask over http, if not everybody may."""
-    always = functools.partial(split_mount, mount), strengthen_if_match, drop_untrusted
+    split = (functools.partial(split_mount, mount),) if mount else ()
+    always = *split, strengthen_if_match, drop_untrusted
     if link == "http":
         guard = (functools.partial(refuse_strangers, allowed),) if allowed else ()
         return *guard, believe_forwarded, believe_path, resolve_dots, *always
@@ -143,8 +165,8 @@ def believe_forwarded(environ: dict) -> None:
 
 def believe_variables(environ: dict) -> None:
     """Take the scheme from the front's own variables: uWSGI believes a client's X-Forwarded-Proto over every link."""
-    secure = environ.get("HTTPS", "").lower() in ("on", "1") or environ.get("REQUEST_SCHEME") == "https"
-    set_scheme(environ, "https" if secure else "http")
+    https = environ.get("HTTPS")
+    set_scheme(environ, "https" if https and https.lower() in ("on", "1") or environ.get("REQUEST_SCHEME") == "https" else "http")
     if environ.get("SERVER_SOFTWARE", "").startswith("Apache"):
         set_port(environ)  # Apache has it from Host
     if not environ.get("REMOTE_USER"):
@@ -215,9 +237,99 @@ def split_mount(mount: str, environ: dict) -> None:
 
 
 def drop_untrusted(environ: dict) -> None:
-    for name in (*UNTRUSTED, *SETTINGS):
-        if name in environ:
-            del environ[name]
+    for name in DROPPED.intersection(environ):
+        del environ[name]
+
+
+def checked(status: str, headers: Iterable[tuple[str, str]], location: str) -> tuple[list[tuple[str, str]], int | None]:
+    """The fields of a response that a server may send on, and the length that they promise.
+
+    location: the name of that field for a server that would take it, with status 200, for an order to serve another page.
+    """
+    if status not in KNOWN_STATUSES:
+        if not isinstance(status, str) or not STATUS.fullmatch(status):
+            raise ValueError(f"the status {status!r} is not three digits, a space and a reason, without control characters (PEP 3333)")
+        if len(KNOWN_STATUSES) < KNOWN:
+            KNOWN_STATUSES[status] = not status.startswith(WITHOUT_BODY)
+    fields = []
+    length = None
+    known_names = KNOWN_NAMES
+    for name, value in headers:
+        try:  # what is quick, and enough for nearly all
+            known = known_names[name] if value.isascii() and value.isprintable() else checked_field(name, value)
+        except (AttributeError, KeyError, TypeError):
+            known = checked_field(name, value)
+        if known:
+            if known == "content-length":
+                if length is not None or not (value.isascii() and value.isdigit()):
+                    raise ValueError(f"Content-Length is {value!r}, and has to be one number")
+                length = int(value)
+            elif known == "status":
+                continue  # CGI's word for the status line, which would replace it
+            elif location and status.startswith("200"):
+                name = location
+        fields.append((name, value))
+    return fields, length
+
+
+def checked_field(name: str, value: str) -> str:
+    """The name in small letters, if it is one of SPECIAL."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a field (RFC 9110, section 5.1)")
+    known = str(name.lower())
+    if known in HOP_BY_HOP:
+        raise ValueError(f"{name} is the server's, and no application may send it (PEP 3333, Other HTTP Features)")
+    if not isinstance(value, str) or not VALUE.fullmatch(value):
+        raise ValueError(f"the value {value!r} of {name} is no str of Latin-1 characters without control characters (PEP 3333)")
+    known = known if known in SPECIAL else ""
+    if len(KNOWN_NAMES) < KNOWN:
+        KNOWN_NAMES[str(name)] = known
+    return known
+
+
+def as_bytes(data: object) -> bytes:
+    """A piece of a body; what else holds bytes is copied, since its owner may change it."""
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"the body of a response consists of bytes (PEP 3333), and not of {type(data).__name__}: {data!r:.100}")
+    return bytes(data)
+
+
+class FileWrapper:
+    """PEP 3333's wsgi.file_wrapper. What an application asks of a file is answered by the file."""
+
+    __slots__ = ("_file", "_size")
+
+    def __init__(self, file, size: int = BLOCK) -> None:
+        self._file = file
+        self._size = size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        data = self._file.read(self._size)
+        if data:
+            return data
+        raise StopIteration
+
+    def __getattr__(self, name: str):
+        return getattr(self._file, name)
+
+    def size(self) -> int | None:
+        """The size of a plain file that is to be sent as a whole."""
+        file = self._file
+        plain = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
+        if type(plain) is not io.FileIO:
+            return None
+        try:
+            status = os.fstat(plain.fileno())
+            # What the kernel makes up has no size.
+            return status.st_size if status.st_size and stat.S_ISREG(status.st_mode) and not file.tell() else None
+        except (OSError, ValueError):
+            return None
+
+    def of_server(self, wrapper: Callable) -> Iterable[bytes]:
+        return wrapper(self._file, self._size)
 
 
 def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], server: Server) -> Callable:
@@ -225,7 +337,10 @@ def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], server
 
     def wrapped(environ: dict, start_response: Callable) -> Iterable[bytes]:
         body = server.take_over_body(environ)
-        response = Response(environ, start_response, server, body)
+        if server.errors is not None:
+            environ["wsgi.errors"] = server.errors
+        response = Response(environ, start_response, server, body, environ.get("wsgi.file_wrapper"))
+        environ["wsgi.file_wrapper"] = FileWrapper
         try:
             for mend in repair:
                 mend(environ)
@@ -237,7 +352,7 @@ def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], server
         else:
             try:
                 result = response.of(application(environ, response.start))
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
                 result = [response.fail(error)]
         return server.drain(result, body)
 
@@ -247,15 +362,22 @@ def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], server
 class Server:
     """What a server leaves to be done around an application: nothing, here."""
 
-    def __init__(self, link: str = "") -> None:
+    location_of_200 = ""  # the name under which Location passes it with status 200, if it would replace the page
+    signals: tuple[int, ...] = ()  # those that it handles
+    handlers: tuple[Callable, ...] = ()  # those of Python that it has for them
+
+    def __init__(self, link: str = "", errors=None) -> None:
         self.link = link
+        self.errors = errors  # in place of the server's own wsgi.errors
+        self.in_child = False  # of the application's, which is no server
+        self._names: frozenset = frozenset()  # under which it listens
         # It ends with the connection, and the front would take any end for a good one.
         self.frames = link == "http"
 
     def take_over_body(self, environ: dict) -> io.BufferedReader | None:
         """Stand between the application and the server, to know how much of a body is still to come."""
-        length = environ.get("CONTENT_LENGTH") or "0"
-        if self.link == "embedded" or not length.isdigit() or not int(length):
+        length = environ.get("CONTENT_LENGTH")
+        if not length or self.link == "embedded" or not length.isdigit() or not int(length):
             return None
         body = io.BufferedReader(self.body(environ["wsgi.input"], int(length)), BLOCK)
         environ["wsgi.input"] = body
@@ -271,6 +393,24 @@ class Server:
         """The result for the server, which sees to what is left of the request when it is closed."""
         return result
 
+    def begin_process(self) -> None:
+        """Called in each process that serves; before the application is loaded, where the server loads it there."""
+        self._names = frozenset(name for _descriptor, name, is_listening in sockets() if is_listening)
+        os.register_at_fork(after_in_child=self.begin_child)
+
+    def begin_child(self) -> None:
+        """Make a child of the application one like any other: signals end it, and it holds no client's connection open."""
+        self.in_child = True
+        for number in self.signals:
+            handler = _signal.getsignal(number)
+            if not callable(handler) or handler in self.handlers:
+                handler = {_signal.SIGINT: _signal.default_int_handler, _signal.SIGPIPE: _signal.SIG_IGN}.get(number, _signal.SIG_DFL)
+            _signal.signal(number, handler)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+        for descriptor, name, _is_listening in sockets():
+            if name in self._names:
+                os.close(descriptor)
+
     def is_behind_nginx(self, environ: dict) -> bool:
         return environ.get("SERVER_SOFTWARE", "").startswith("nginx")
 
@@ -285,24 +425,54 @@ class Server:
         """Make the front see that a response is not complete, where the server would end it well."""
 
 
+def sockets() -> list[tuple[int, object, bool]]:
+    """Those of this process: descriptor, own name, and whether it is listened on."""
+    found = []
+    timeout = _socket.getdefaulttimeout()
+    _socket.setdefaulttimeout(None)  # any other would be set on each of them
+    try:
+        for descriptor in map(int, os.listdir("/proc/self/fd")):
+            try:
+                sock = _socket.socket(-1, -1, -1, descriptor)
+            except OSError:
+                continue  # none
+            try:
+                found.append((descriptor, sock.getsockname(), bool(sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN))))
+            except OSError:
+                pass
+            finally:
+                sock.detach()
+    finally:
+        _socket.setdefaulttimeout(timeout)
+    return found
+
+
+def steady(*streams) -> None:
+    """Let what is written to them come out line by line, and none of it be an error."""
+    for stream in streams:
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
 class Response:
     """The server's side of PEP 3333 for the application, and the application's for the server."""
 
-    __slots__ = ("_body", "_environ", "_framed", "_frames", "_headers", "_kept", "_left", "_server", "_start_response", "_status", "_write", "begun")
+    begun = False
+    _framed = False
+    _kept = b""
+    _left: int | None = None  # bytes of the body that Content-Length still promises
+    _status = ""
+    _headers: list[tuple[str, str]] = []
+    _write: Callable | None = None
 
-    def __init__(self, environ: dict, start_response: Callable, server: Server, body: io.BufferedReader | None = None) -> None:
-        self.begun = False
-        self._server = server
+    def __init__(
+        self, environ: dict, start_response: Callable, server: Server, body: io.BufferedReader | None = None, file_wrapper: Callable | None = None
+    ) -> None:
         self._body = body
         self._environ = environ
-        self._framed = False
+        self._file_wrapper = file_wrapper  # the server's
         self._frames = server.frames or "PYWEB_CHUNKS" in environ
-        self._headers: list[tuple[str, str]] = []
-        self._kept = b""
-        self._left: int | None = None  # bytes of the body that Content-Length still promises
+        self._server = server
         self._start_response = start_response
-        self._status = ""
-        self._write: Callable | None = None
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: tuple | None = None) -> Callable:
         """PEP 3333's start_response()."""
@@ -314,50 +484,59 @@ class Response:
                 exc_info = None  # it refers to this frame
         elif self._status:
             raise RuntimeError("the application has called start_response() twice")
-        self._status, self._headers = status, headers
+        self._headers, self._left = checked(status, headers, self._server.location_of_200)
+        self._status = status
         return self.write
 
     def write(self, data: bytes) -> None:
         """PEP 3333's write()."""
+        if type(data) is not bytes:
+            data = as_bytes(data)
         if not self.begun:
             self.begin()
         data = self.within(data)
         if data:
             self._write(self.frame(data))
 
-    def begin(self, length: int | None = None, may_frame: bool = True, exc_info: tuple | None = None) -> None:
+    def begin(self, length: int | None = None, exc_info: tuple | None = None) -> None:
         """Hand the start of the response to the server, now that its body begins; length: the body's, where known."""
         if not self._status:
             raise RuntimeError("the application has not called start_response()")
+        if self._server.in_child:
+            os._exit(1)  # the application has returned in a child of its own, and the parent answers
         headers = self._headers
-        if not self._has_no_body():
-            self._left = next((int(value) for name, value in headers if name.lower() == "content-length"), None)
-            if self._left is None:
-                headers = [*headers, *(self._stream_headers(may_frame) if length is None else [("Content-Length", str(length))])]
-            elif length is not None and length != self._left:
-                raise RuntimeError(f"the application has sent {length} bytes as a body of {self._left}")
+        may_have_body = KNOWN_STATUSES.get(self._status)
+        if may_have_body is None:
+            may_have_body = not self._status.startswith(WITHOUT_BODY)
+        has_body = may_have_body and self._environ.get("REQUEST_METHOD") != "HEAD"
+        if not has_body:
+            self._left = None
+        elif self._left is None:
+            headers += self._stream_headers() if length is None else [("Content-Length", str(length))]
+        elif length is not None and length != self._left:
+            raise RuntimeError(f"the application has sent {length} bytes as a body of {self._left}")
         if self._server.is_behind_nginx(self._environ):
             headers = shown_to_nginx(headers)
-        if length is None and may_frame and self._body and self._server.is_behind_nginx(self._environ):
-            self._body.raw.gather()
-        try:
-            self._write = self._start_response(self._status, headers, *([exc_info] if exc_info else []))
-        except SystemError as error:
-            # uWSGI takes the new status and headers, and leaves the exception set, which Python then finds fault with.
-            if not exc_info or error.__cause__ is not exc_info[1]:
-                raise
+            if length is None and self._body:
+                self._body.raw.gather()
+        if exc_info:
+            try:
+                self._write = self._start_response(self._status, headers, exc_info)
+            except SystemError as error:
+                # uWSGI takes the new status and headers, and leaves the exception set, which Python then finds fault with.
+                if error.__cause__ is not exc_info[1]:
+                    raise
+        else:
+            self._write = self._start_response(self._status, headers)
         self.begun = True
         # A front sees by a length that something is missing; but Apache over SCGI, which measures a short response itself.
-        if length is None and may_frame and not self._has_no_body() and (self._left is None or self._server.link == "scgi"):
+        if length is None and has_body and (self._left is None or self._server.link == "scgi"):
             self._kept = self._server.keep(self._environ)
 
-    def _has_no_body(self) -> bool:
-        return self._environ.get("REQUEST_METHOD") == "HEAD" or self._status.startswith(("1", "204", "304"))
-
-    def _stream_headers(self, may_frame: bool) -> Iterator[tuple[str, str]]:
+    def _stream_headers(self) -> Iterator[tuple[str, str]]:
         if self._server.is_behind_nginx(self._environ):
             yield "X-Accel-Buffering", "no"  # nginx sends it on as it comes, and nobody this header
-        if may_frame and self._frames and self._environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+        if self._frames and self._environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
             self._framed = True
             yield "Transfer-Encoding", "chunked"
 
@@ -378,19 +557,26 @@ class Response:
         return b"0\r\n\r\n" if self._framed else b""
 
     def of(self, result: Iterable[bytes]) -> Iterable[bytes]:
-        """What the server shall read: the application's result, guarded where reading it runs code of the application.
-
-        A file goes to the server as it is: uWSGI recognizes it by its identity and sends it itself.
-        """
+        """What the server shall read: the application's result, guarded where reading it runs code of the application."""
+        kind = type(result)
         if self.begun:
             return Pieces(result, self)
-        kind = type(result)
         if kind in (list, tuple):
+            for data in result:
+                if type(data) is not bytes:
+                    result = [as_bytes(data) for data in result]
+                    break
             self.begin(sum(map(len, result)))
             return result
-        if kind is self._environ.get("wsgi.file_wrapper") or hasattr(result, "read"):
-            self.begin(may_frame=False)
-            return result
+        size = result.size() if kind is FileWrapper else None
+        if size is not None and self._left in (None, size):
+            # uWSGI sends the bytes of a descriptor from the first to the last, whatever a position, a decoder or a pipe makes of them.
+            if self._file_wrapper and not self._body:
+                self.begin(size)
+                return result.of_server(self._file_wrapper)
+            if self._left is None:
+                self._headers.append(("Content-Length", str(size)))
+                self._left = size
         return Pieces(result, self)
 
     def plain(self, status: str, exc_info: tuple | None = None) -> bytes:
@@ -398,11 +584,16 @@ class Response:
         body = status[4:].encode()
         self._status = status
         self._headers = [("Content-Type", "text/plain")]
+        self._left = None
         self.begin(len(body), exc_info=exc_info)
         return body
 
     def fail(self, error: BaseException) -> bytes:
         """Answer the exception at hand; where the response has begun, break it off and raise the exception again."""
+        if self._server.in_child:
+            if not isinstance(error, SystemExit):
+                log(self._environ, traceback.format_exc())
+            os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
         if not self.begun:
             body = self.plain("500 Internal Server Error", sys.exc_info())
             log(self._environ, traceback.format_exc())
@@ -410,11 +601,11 @@ class Response:
         if self._framed and self._server.link == "embedded":
             log(self._environ, traceback.format_exc())
             return b"-\r\n"
-        time.sleep(PAUSE)
+        sleep(PAUSE)
         self._server.break_off(self._kept)
-        if isinstance(error, SystemExit):
+        if not isinstance(error, Exception):
             # uWSGI would end the process, and with it the requests of all its threads.
-            raise RuntimeError("the application has tried to exit within a response") from error
+            raise RuntimeError(f"the application has raised {type(error).__name__} within a response") from error
         raise error
 
 
@@ -486,6 +677,8 @@ class Pieces:
         response = self._response
         try:
             data = next(self._pieces, None)
+            if data is not None and type(data) is not bytes:
+                data = as_bytes(data)
             if not response.begun:
                 response.begin(0 if data is None else None)
             data = data and response.within(data)
@@ -493,7 +686,7 @@ class Pieces:
                 return response.frame(data)
             self._ended = True
             data = response.end()
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             self._ended = True
             return response.fail(error)
         if not data:
@@ -519,6 +712,7 @@ def log(environ: dict, text: str) -> None:
 
 def site(server: Server) -> Callable:
     """The site's application, as the environment of this process describes it, for a server."""
+    server.begin_process()
     return wrap(
         load(os.environ["PYWEB_APPLICATION"]),
         # PEP 3333: an environ's texts hold one byte a character

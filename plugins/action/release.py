@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
                 sent[path] = self._send(archive(scan(Path(path))), f"{remote}source-{len(sent)}.tar.gz")
             site["source"] = {"archive": sent[path]} if path else {"package": site["source"]["package"]}
         runtime = {path.name: path.read_text(encoding="utf-8") for path in sorted(RUNTIME.glob("*.py"))}
-        keys = ("name", "account", "release", "python", "needs_system_python", "source", "requirements", "back_requirements")
+        keys = ("name", "account", "slice", "release", "python", "needs_system_python", "source", "requirements", "back_requirements")
         install = [{key: site[key] for key in keys} for site in missing]
         result.update(self._execute_module("pyweb.stack.release", {"sites": install, "runtime": runtime, "install": True}, task_vars=task_vars))
         self._remove_tmp_path(remote)

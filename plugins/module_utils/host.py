@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import pwd
+import signal
 import stat
 import subprocess
 from dataclasses import dataclass
@@ -138,11 +139,56 @@ def run(argv: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout.decode(errors="replace").strip()
 
 
+def must(argv: list[str]) -> None:
+    """Run a command that has to succeed."""
+    status, words = run(argv)
+    if status != 0:
+        raise OSError(words)
+
+
 def give_tree(root: str, uid: int, gid: int) -> None:
-    """Give a directory with all that is in it to an account."""
-    for folder, folders, files in os.walk(root):
-        for name in (".", *folders, *files):
-            os.chown(os.path.join(folder, name), uid, gid, follow_symlinks=False)
+    """Give a directory with all that is in it to an account. It follows no link, also where somebody swaps one for a directory meanwhile."""
+    must(["chown", "--recursive", "-P", "--no-dereference", f"{uid}:{gid}", "--", root])
+
+
+def remove_tree(root: str) -> None:
+    """Remove a directory with all that is in it, however deep."""
+    must(["rm", "--recursive", "--force", "--one-file-system", "--", root])
+
+
+def processes_of(uid: int) -> list[int]:
+    """The processes of an account. Who owns their files in /proc does not tell: it is root where they have changed the account."""
+    found = []
+    for path in Path("/proc").iterdir():
+        try:
+            status = (path / "status").read_text(errors="replace") if path.name.isdigit() else ""
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        if str(uid) in fields.get("Uid", "").split() and not fields["State"].startswith("Z"):
+            found.append(int(path.name))
+    return found
+
+
+def end_processes(uid: int) -> None:
+    """Kill all processes of an account at once, as itself, so that none can fork away."""
+    if uid == 0:
+        raise OSError("root's processes are not to be killed")
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setresuid(uid, uid, uid)
+            os.kill(-1, signal.SIGKILL)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+def remove_files_of(uid: int, folders: list[str]) -> None:
+    """Remove what an account has left in directories that all may write."""
+    there = [folder for folder in folders if os.path.isdir(folder)]
+    # What cannot be removed holds something of somebody else, and others may add and remove meanwhile.
+    run(["find", *there, "-mindepth", "1", "-xdev", "-depth", "-uid", str(uid), "-delete"])
 
 
 def park(root: str) -> None:

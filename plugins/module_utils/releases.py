@@ -28,9 +28,12 @@ def version_of(python: str) -> str | None:
 
 
 def complete(site: dict, wanted: str | None) -> bool:
-    """Whether a release was finished, by an interpreter of the same version as the one of today."""
+    """Whether a release was finished, by an interpreter of the same version as the one of today.
+
+    Only root's marker counts: what the site's account builds may leave one of its own.
+    """
     marker = Path(site["release"]["path"], COMPLETE)
-    return marker.is_file() and marker.read_text() == wanted
+    return marker.is_file() and not marker.is_symlink() and marker.stat().st_uid == 0 and marker.read_text() == wanted
 
 
 def outward_links(root: str) -> list[tuple[str, str]]:

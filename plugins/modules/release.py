@@ -13,6 +13,7 @@ description:
   - A release is one immutable version of a site's code with its own virtual environment, below C(/srv/www/<site>/releases), named by a
     digest of all that goes into it. A release that is there is left as it is.
   - It is built by the site's own account, never by root, and then given to root, so that the application cannot change its own code.
+  - The build runs in a unit of systemd that can write into the release and the site's cache alone, and ends with all that it has started.
   - Several releases are built side by side.
   - It does not make a release the current one; the role of the back does, together with what starts it.
 options:
@@ -30,6 +31,9 @@ options:
         description: Account that builds the release.
         type: str
         required: true
+      slice:
+        description: systemd slice that holds the build; none is systemd's own.
+        type: str
       release:
         description: Its C(id), and the C(path) where it is installed.
         type: dict
@@ -92,9 +96,9 @@ missing:
   returned: always
 """
 
+import json
 import os
 import pwd
-import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -103,7 +107,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.pyweb.stack.plugins.module_utils.host import give_tree
+from ansible_collections.pyweb.stack.plugins.module_utils.environment_file import environment_file
+from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, give_tree, must, remove_tree, write
 from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import not_root
 from ansible_collections.pyweb.stack.plugins.module_utils.record import lock
 from ansible_collections.pyweb.stack.plugins.module_utils.releases import COMPLETE, complete, outward_links, version_of
@@ -111,6 +116,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils.releases import COMPLE
 SITE = {
     "name": {"type": "str", "required": True},
     "account": {"type": "str", "required": True},
+    "slice": {"type": "str"},
     "release": {"type": "dict", "required": True},
     "python": {"type": "str", "default": "python3"},
     "needs_system_python": {"type": "bool", "default": False},
@@ -122,6 +128,23 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 # Made for each site by the role app, for its account alone: what one site's build leaves there must not reach another's.
 CACHE = "/var/cache/pyweb"
 WHEELS = Path("/usr/share/python-wheels")
+SANDBOX = Path("/etc/systemd/system/pyweb-.service.d/50-sandbox.conf")
+# Of the sandbox of a site that runs, what compilers and their like do not live with.
+NOT_IN_BUILDS = ("MemoryDenyWriteExecute", "SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallFilter", "UMask")
+# Puts files beside the application, with a link to where they are, and compiles all of it.
+FINISH = r"""
+import compileall, json, os, pathlib, re, sys
+root, packages = map(pathlib.Path, sys.argv[1:])
+runtime = json.load(sys.stdin)
+for name, content in runtime.items():
+    (packages / name).unlink(missing_ok=True)
+    (packages / name).write_text(content)
+if not os.path.lexists(root / "site-packages"):
+    (root / "site-packages").symlink_to(packages.relative_to(root))
+# A file that does not compile may be a template or belong to another Python; only its import would be an error.
+compileall.compile_dir(root, quiet=2, rx=re.compile(r"/\.venv/"))
+sys.exit(not all(compileall.compile_file(packages / name, quiet=1) for name in runtime))
+"""
 
 
 class BuildError(Exception):
@@ -138,31 +161,48 @@ def fault(site: dict, version: str | None, of_system: str | None) -> str | None:
     return None
 
 
+def sandbox() -> list[str]:
+    """The properties of the unit that a build runs in, of those that a site runs in."""
+    lines = [line for line in SANDBOX.read_text(encoding="utf-8").splitlines() if "=" in line and not line.startswith("#")]
+    return [f"--property={line}" for line in lines if line.partition("=")[0] not in NOT_IN_BUILDS]
+
+
 def build(site: dict, version: str, runtime: dict[str, str]) -> None:
-    """Build one release as the site's account, then give it to root."""
-    with tempfile.TemporaryDirectory(prefix="pyweb-") as home:
-        os.chown(home, pwd.getpwnam(site["account"]).pw_uid, -1)
-        build_in(home, site, version, runtime)
-
-
-def build_in(home: str, site: dict, version: str, runtime: dict[str, str]) -> None:
-    """Build with a home directory that is gone afterwards."""
+    """Build one release as the site's account, in a unit with which all of its processes end, then give it to root."""
     root = Path(site["release"]["path"])
-    if root.exists():
-        shutil.rmtree(root)
+    if os.path.lexists(root):
+        remove_tree(str(root))
     account = pwd.getpwnam(site["account"])
+    cache = f"{CACHE}/{site['name']}"
     root.parent.mkdir(mode=0o755, exist_ok=True)
     root.mkdir(mode=0o755)
+    # systemd shows everybody the variables of a unit, but not what is in a file.
+    variables = tempfile.NamedTemporaryFile(mode="w", prefix="pyweb-", encoding="utf-8")
+    environment = {"PIP_CACHE_DIR": cache, **os.environ, "HOME": "/tmp", "LC_ALL": "C.UTF-8"}
+    environment.pop("PYTHONPATH", None)
+    variables.write(environment_file({name: value for name, value in environment.items() if name.isidentifier() and value.isprintable()}))
+    variables.flush()
+    start = [
+        "systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--service-type=exec", f"--description=Build of site {site['name']}",
+        f"--slice={site['slice'] or 'system.slice'}", f"--uid={account.pw_uid}", f"--gid={account.pw_gid}", *sandbox(), f"--property=WorkingDirectory={root}",
+        f"--property=EnvironmentFile={variables.name}", f"--property=ReadWritePaths={root} -{cache}", "--property=UMask=0022", "--",
+    ]  # fmt: skip
+    with variables:
+        build_in(root, site, version, runtime, start)
 
-    def run(argv: list[str], must: bool = True) -> None:
-        environment = {"PIP_CACHE_DIR": f"{CACHE}/{site['name']}", **os.environ, "HOME": home, "LC_ALL": "C.UTF-8"}
-        environment.pop("PYTHONPATH", None)
+
+def build_in(root: Path, site: dict, version: str, runtime: dict[str, str], start: list[str]) -> None:
+    """Build in a directory; start: what runs a command as the site's account."""
+    account = pwd.getpwnam(site["account"])
+
+    def run(argv: list[str], told: str = "") -> None:
         done = subprocess.run(
-            argv, cwd=root, env=environment, umask=0o022, user=account.pw_uid, group=account.pw_gid, extra_groups=[],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
+            [*start, *(word.replace("$", "$$") for word in argv)], input=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace", check=False,
         )  # fmt: skip
-        if must and done.returncode != 0:
-            raise BuildError(f"sites[{site['name']}]: {' '.join(argv)} failed:\n" + "\n".join(done.stdout.strip().splitlines()[-30:]))
+        if done.returncode != 0:
+            command = " ".join(word for word in argv if word != FINISH)
+            raise BuildError(f"sites[{site['name']}]: {command} failed:\n" + "\n".join(done.stdout.strip().splitlines()[-30:]))
 
     if "archive" in site["source"]:
         with tarfile.open(site["source"]["archive"]) as tar:
@@ -187,20 +227,16 @@ def build_in(home: str, site: dict, version: str, runtime: dict[str, str]) -> No
             raise BuildError(f"sites[{site['name']}]: Debian's pip is missing from {WHEELS}; install the package python3-pip-whl")
         run([python, f"{wheel}/pip", "--python", python, "install", "--no-input", "--disable-pip-version-check", "--quiet", *requirements])
 
-    for name, content in runtime.items():
-        (packages / name).write_text(content)
-    if not os.path.lexists(root / "site-packages"):
-        (root / "site-packages").symlink_to(packages.relative_to(root))
-    # A file that does not compile may be a template or belong to another Python; only its import would be an error.
-    run([str(environment / "bin" / "python"), "-m", "compileall", "-q", "-x", r"/\.venv/", str(root)], must=False)
-    run([str(environment / "bin" / "python"), "-m", "compileall", "-q", *(str(packages / name) for name in runtime)])
+    run([str(environment / "bin" / "python"), "-c", FINISH, str(root), str(packages)], told=json.dumps(runtime))
+    give_tree(str(root), 0, 0)
+    must(["chmod", "--recursive", "go-w,ug-s", "--", str(root)])
     links = outward_links(str(root))
     if links:
         told = "".join(f"\n  {path} -> {target}" for path, target in links[:10])
         raise BuildError(f"sites[{site['name']}]: links lead out of the release, and a front could serve others' files by them; put files there instead:{told}")
-    give_tree(str(root), 0, 0)
-    marker = root / COMPLETE
-    marker.write_text(version)
+    if environment.is_symlink():
+        raise BuildError(f"sites[{site['name']}]: the build has put a link in the place of {environment}")
+    write(str(root / COMPLETE), Entry(content=version.encode()))
 
 
 def main() -> None:
@@ -235,9 +271,9 @@ def main() -> None:
     for site, future in building:
         try:
             future.result()
-        except (BuildError, OSError, KeyError, tarfile.TarError) as error:
+        except (BuildError, OSError, KeyError, RecursionError, tarfile.TarError) as error:
             problems.append(str(error))
-            shutil.rmtree(site["release"]["path"], ignore_errors=True)
+            remove_tree(site["release"]["path"])
     if problems:
         module.fail_json(msg="Releases could not be built; what served before still serves:\n" + "\n".join(problems))
     module.exit_json(changed=bool(missing), missing=names)

@@ -99,19 +99,23 @@ packages:
 """
 
 import os
-import shutil
+import pwd
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover, remove_empty
 from ansible_collections.pyweb.stack.plugins.module_utils.handover import drained, release, wait_until
-from ansible_collections.pyweb.stack.plugins.module_utils.host import park, run
+from ansible_collections.pyweb.stack.plugins.module_utils.host import end_processes, park, processes_of, remove_files_of, remove_tree, run
 from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS, removable
 from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import not_root
 from ansible_collections.pyweb.stack.plugins.module_utils.record import KINDS, RECORDS, Packages, Record, is_front, lock, records, wanted_elsewhere
 from ansible_collections.pyweb.stack.plugins.module_utils.units import take_down
 
 NO_SUCH_USER = 6  # an exit status of userdel(8)
+# Seconds for what a reload of the front has told to end.
+GRACE = 5
+# Where every account may leave files; below /tmp and /var/tmp also the private directories of units that still run.
+OPEN_TO_ALL = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock")
 
 ARGUMENTS = {
     "sets": {"type": "list", "elements": "str", "required": True},
@@ -153,8 +157,8 @@ class Retirement:
         return [key for key in self.going[kind] if wanted_elsewhere(kind, key, but=self.record.name) is None]
 
     def take_down(self) -> None:
-        """Stop and disable units; one that ran before the collection came runs on without it."""
-        take_down(self.ends("units"))
+        """Stop and disable units; one that ran before the collection came runs on without it. With a site's slice ends all that it holds."""
+        take_down(self.ends("units") + [os.path.basename(path) for path in self.ends("files") if path.endswith(".slice")])
 
     def clear(self) -> None:
         """Remove files, accounts and directories, and forget them."""
@@ -173,6 +177,7 @@ class Retirement:
                 run(["systemctl", "--quiet", "reload-or-restart", unit])
         change.forget()
         for account in self.going["accounts"]:
+            self._leave_nothing_of(account)
             status, words = run(["userdel", account])
             if status in (0, NO_SUCH_USER):
                 record.drop("accounts", account)
@@ -184,6 +189,21 @@ class Retirement:
         if not self._parameters["sets"]:
             self._bring_back(former)
 
+    def _leave_nothing_of(self, account: str) -> None:
+        """The account's number may be the next site's: no process and no file of its own shall be left for that one."""
+        try:
+            uid = pwd.getpwnam(account).pw_uid
+        except KeyError:
+            return
+        wait_until(lambda: not processes_of(uid), GRACE, pause=0.1)
+        end_processes(uid)
+        if not wait_until(lambda: not processes_of(uid), GRACE, pause=0.05):
+            self.problems.append(f"Processes of {account} do not end: {', '.join(map(str, processes_of(uid)))}")
+        mains = [run(["systemctl", "show", "--property=MainPID", "--value", unit])[1] for record in records() if is_front(record.name) for unit in record.items["units"]]
+        # Sites inside a front share the directories that this one has for itself.
+        private = [f"/proc/{main}/root{folder}" for main in mains if main != "0" for folder in ("/dev/shm", "/dev/mqueue")]
+        remove_files_of(uid, [*OPEN_TO_ALL, *private])
+
     def _clear_directory(self, record: Record, path: str) -> None:
         item = record.items["directories"][path]
         if item["holds"] == "data" and not self._parameters["remove_data"] and os.path.isdir(path) and os.listdir(path):
@@ -193,7 +213,7 @@ class Retirement:
             return
         try:
             if os.path.isdir(path):
-                shutil.rmtree(path)
+                remove_tree(path)
             record.drop("directories", path)
         except OSError as error:
             self.problems.append(f"The directory {path} stays: {error}")

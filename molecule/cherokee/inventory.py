@@ -16,11 +16,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "matrix"))
 
 from inventory import inventory  # noqa: E402 (the path comes first)
 
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import WRITTEN_BY_SITES  # noqa: E402 (as above)
+
 if __name__ == "__main__":
     package = os.path.abspath(os.environ["PYWEB_CHEROKEE_PACKAGE"])
     hosts = inventory(["cherokee"], front_cherokee_package=package)
     for values in hosts["_meta"]["hostvars"].values():
         for site in values["sites"]:
+            # Cherokee follows every link, so that the plan lets it serve nothing that a site writes.
+            site["static"] = [static for static in site["static"] if not static["path"].startswith(WRITTEN_BY_SITES)]
             if site["name"].startswith("cp-"):
                 # Cherokee has one limit of bodies for all sites of a server name.
                 site["server_names"] = [f"{site['name']}.test"]

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-# One key: no separator of keys, no comment, no space; "include" would read a file.
-KEY = re.compile(r"(?!(try_)?include$)[A-Za-z0-9_./-][A-Za-z0-9_./+-]*", re.IGNORECASE)
+# One key: no separator of keys, no comment, no space but that of a media type; "include" would read a file.
+KEY = re.compile(r"(?!(try_)?include$)[A-Za-z0-9_./-][A-Za-z0-9_./+-]*(; [a-z]+=[a-z0-9-]+)?", re.IGNORECASE)
 # It cuts off spaces at both ends, and ends a line at either of these.
 NOT_A_VALUE = re.compile(r"[\r\n\0]|^[ \t]|[ \t]$|^$")
 STEP = 10

@@ -31,6 +31,7 @@ class Front:
     named_by: variables of its role of which one must say where it comes from, since Debian carries none.
     limits: keys of a site whose number it can take no higher.
     shared: keys that all sites of a server name must have alike, since it has one value for all of them.
+    follows_links: whether it serves what a link in a directory of files leads to, whosoever made it.
     asks: whether its role has something to ask on the host before anything changes, in tasks/before.yml.
     tls: whether it serves HTTPS.
     """
@@ -42,6 +43,7 @@ class Front:
     named_by: tuple[str, ...] = ()
     limits: tuple[tuple[str, int], ...] = ()
     shared: tuple[str, ...] = ()
+    follows_links: bool = False
     asks: bool = False
     tls: bool = True
 
@@ -73,6 +75,7 @@ FRONTS = {
         named_by=("front_cherokee_package", "front_cherokee_prefix"),
         limits=(("max_body_size", 2**31 - 1),),
         shared=("max_body_size",),
+        follows_links=True,
         asks=True,
         tls=False,
     ),
@@ -99,6 +102,8 @@ DEFAULTS = {"front": "nginx", "back": "uwsgi", "tls_profile": "intermediate"}
 # A file inside the source that says what to install for it.
 PROJECT = "pyproject.toml"
 
+# What the processes of sites can write to.
+WRITTEN_BY_SITES = ("/var/lib/pyweb/", "/var/cache/pyweb/")
 # The account a Debian front runs as; its group reads static files and reaches the sockets.
 FRONT_GROUP = "www-data"
 FRONT_PORT = 80
@@ -318,6 +323,7 @@ def plan(
             _stack(faults, f"sites[{site['label']}].", site, host, fronts, place)
             _refuse_overrides(faults, site, front)
             _refuse_beyond(faults, site, fronts)
+            _refuse_planted(faults, site, fronts)
             _refuse_limits(faults, site)
             site["tls"] = check_tls(faults, site, tuple(server for server in fronts if not FRONTS[server].tls))
             sites.append(site)
@@ -399,6 +405,15 @@ def _refuse_beyond(faults: Faults, site: dict, fronts: tuple[str, ...]) -> None:
         for key, most in FRONTS[front].limits:
             if site[key] is not None and site[key] > most:
                 faults.add(f"sites[{site['label']}].{key}", f"{site[key]} is more than front {front} can tell; the most is {most}")
+
+
+def _refuse_planted(faults: Faults, site: dict, fronts: tuple[str, ...]) -> None:
+    """Files out of a directory that the site's processes write, where a link would show other sites' files."""
+    for front in fronts:
+        for number, static in enumerate(site["static"]) if FRONTS[front].follows_links else ():
+            if static["path"] and static["path"].startswith(WRITTEN_BY_SITES):
+                what = f"{static['path']!r} is a directory that the site writes, and front {front} follows every link in it, also to other sites' files"
+                faults.add(f"sites[{site['label']}].static[{number}].path", f"{what}; let the application serve these files, or choose another front")
 
 
 def _refuse_limits(faults: Faults, site: dict) -> None:

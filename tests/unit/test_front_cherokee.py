@@ -26,12 +26,12 @@ CGI = {"", "check_file", "error_handler", "pass_req_headers", "balancer"}
 KEYS = {
     "custom_error": {"", "error"},
     "common": {"", "allow_dirlist", "allow_pathinfo", "iocache"},
-    "proxy": {"", "balancer", "in_preserve_host", "in_allow_keepalive", "in_header_hide"},
+    "proxy": {"", "balancer", "in_preserve_host", "in_allow_keepalive", "in_header_add", "in_header_hide"},
     **dict.fromkeys(("uwsgi", "fcgi", "scgi"), CGI),
 }
 # Variables that the templates use; the others have tests of Ansible's own.
-IN_TEMPLATES = {"prefix", "mime", "unclear", "bodiless", "some_line", "unclear_lines", "methods_with_body"}
-RULE = {"match", "handler", "document_root", "expiration", "timeout"}
+IN_TEMPLATES = {"prefix", "unclear", "bodiless", "some_line", "unclear_lines", "methods_with_body"}
+RULE = {"match", "handler", "document_root", "expiration", "header_op", "timeout"}
 SERVER = {"bind", "server_tokens", "pid_file", "fdlimit", "listen_queue", "timeout", "thread_number"}
 VSERVER = {"nick", "match", "document_root", "directory_index", "post_max_len", "logger", "error_writer", "rule"}
 
@@ -81,8 +81,10 @@ def test_every_link_keeps_to_the_grammar(back, link, transport):
         assert set(vserver) <= VSERVER
         for rule in rules_of(vserver):
             assert set(rule) <= RULE
-            assert set(rule["handler"]) <= KEYS[rule["handler"][""]]
-    (dynamic,) = [rule for rule in rules_of(tree["vserver"]["20"]) if "balancer" in rule["handler"]]
+            # A rule without a handler only adds to what another one does.
+            assert "handler" in rule or rule["match"]["final"] == "0"
+            assert set(rule.get("handler", {})) <= KEYS[rule.get("handler", {"": "common"})[""]]
+    (dynamic,) = [rule for rule in rules_of(tree["vserver"]["20"]) if "balancer" in rule.get("handler", {})]
     assert dynamic["handler"][""] == HANDLERS[link]
     assert dynamic["handler"]["balancer"] == {"": "round_robin", "source": {"1": "101"}}
     assert dynamic["timeout"] == "65"
@@ -111,7 +113,8 @@ def test_the_longest_mount_and_static_url_come_first():
     outer = full_site("outer", server_names=["a.test"], mount="/", static=[{"url": "/s/", "path": "/srv/s"}, {"url": "/s/t/", "path": "/srv/t"}])
     inner = full_site("inner", server_names=["a.test"], mount="/a", static=[])
     rules = rules_of(parse(written(planned(outer, inner)))["vserver"]["20"])
-    patterns = [rule["match"].get("request") or rule["match"]["left"]["request"] for rule in rules if rule["match"] != "default" and "header" not in rule["match"].values()]
+    dynamic_or_files = [rule for rule in rules if rule.get("handler", {}).get("") in ("uwsgi", "common")]
+    patterns = [rule["match"].get("request") or rule["match"]["left"]["request"] for rule in dynamic_or_files]
     assert patterns == [r"^/a(/|\?|\z)", "^/s/t/", "^/s/", r"^(/|\?|\z)"]
     assert [matches(patterns[0], request) for request in ("/a", "/a/b", "/a?b", "/ab", "/b/a", "/a\n")] == [True, True, True, False, False, False]
     assert rules[-1] == {"match": "default", "handler": {"": "custom_error", "error": "404"}}
@@ -119,9 +122,10 @@ def test_the_longest_mount_and_static_url_come_first():
 
 def test_what_cherokee_would_lose_or_misread_is_refused_first():
     for vserver in parse(written(planned(full_site())))["vserver"].values():
-        guards = rules_of(vserver)[:3]
-        assert [guard["handler"]["error"] for guard in guards] == ["400", "400", "411"]
-        assert guards[2]["match"] == {"": "header", "header": "Transfer-Encoding", "type": "provided"}
+        guards = rules_of(vserver)[:4]
+        assert [guard["handler"]["error"] for guard in guards] == ["405", "400", "400", "411"]
+        assert guards[0]["match"] == {"": "method", "method": "trace"}
+        assert guards[3]["match"] == {"": "header", "header": "Transfer-Encoding", "type": "provided"}
 
 
 POST = b"POST / HTTP/1.1\r\nHost: shop.example.org\r\n"
@@ -160,6 +164,30 @@ def test_unclear_heads(head, refused):
     assert any(re.search(pattern.encode(), head) for pattern in patterns) is refused
 
 
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [("X-Auth-User", False), ("X_Auth_User", True), ("X.Auth.User", True), ("X-Auth_User", True), ("Transfer_Encoding", True), ("X~Y", True), ("x1-2", False)],
+)
+def test_look_alikes_of_fields(name, refused):
+    head = b"GET / HTTP/1.1\r\nHost: shop.example.org\r\nX: 1\r\n" + name.encode() + b": admin\r\n\r\n"
+    assert bool(re.search(variables(renderer(ROLE))["__front_cherokee_unclear"].encode(), head)) is refused
+
+
+@pytest.mark.parametrize(
+    ("request_", "hidden"),
+    [
+        ("/shop/static/.htpasswd", True), ("/shop/static/a/.git/config", True), ("/shop/static/.", True), ("/shop/static/a.b/c.d", False),
+        ("/shop/static/.well-known/a", False), ("/shop/static/.well-known?a", False), ("/shop/static/.well-knownx", True),
+        ("/shop/static/a\n/.env", True), ("/shop/static/a?b=/.c", False), ("/shop/.env", False), ("/other/shop/static/.env", False),
+    ],
+)  # fmt: skip
+def test_dot_files_are_kept(request_, hidden):
+    rules = rules_of(parse(written(planned(full_site())))["vserver"]["20"])
+    patterns = [rule["match"]["request"] for rule in rules if rule.get("handler") == {"": "custom_error", "error": "404"} and "request" in rule["match"]]
+    assert len(patterns) == 2
+    assert any(matches(pattern, request_) for pattern in patterns) is hidden
+
+
 def test_extra_lines_belong_to_the_sites_virtual_server():
     extra = {"cherokee": "rule!1000000!match = directory\n\n# why\n  rule!1000000!match!directory = /x\n"}
     text = written(planned(full_site(extra=extra), full_site("rest", server_names=[])), front_cherokee_extra="server!log_flush_lapse = 5")
@@ -184,12 +212,13 @@ def test_every_boolean_from_the_command_line_counts_as_what_it_says():
     assert "thread_number" not in parse(written(planned(full_site()), front_cherokee_thread_number="0"))["server"]
 
 
-@pytest.mark.parametrize("guard", [0, 1, 2])
-def test_the_web_interface_would_save_every_rule(guard):
+def test_the_web_interface_would_save_every_rule():
     """It refuses a rule for heads that names no field, which the server does not read where it looks at the whole head."""
     for vserver in parse(written(planned(full_site())))["vserver"].values():
-        assert rules_of(vserver)[guard]["match"]["header"]
         assert vserver["document_root"] and vserver["nick"]
+        about_heads = [match for rule in rules_of(vserver) if (match := rule["match"]) != "default" and match[""] == "header"]
+        assert len(about_heads) == 3
+        assert all(match["header"] for match in about_heads)
 
 
 @pytest.mark.parametrize(

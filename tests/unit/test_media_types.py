@@ -17,6 +17,7 @@ SITE = {"name": "shop", "application": "shop:app", "source": {"package": "shop"}
 TABLES = {
     "apache": ("/etc/apache2/apache2.conf", r'^AddType "(?P<type>[^"]+)" (?P<extensions>.+)$'),
     "nginx": ("/etc/nginx/nginx.conf", r'^ +"(?P<type>[^"]+/[^"]+)" (?P<extensions>.+);$'),
+    "cherokee": ("/etc/cherokee/cherokee.conf", r"^mime!(?P<type>.+)!extensions = (?P<extensions>.+)$"),
     "lighttpd": ("/etc/lighttpd/lighttpd.conf", r'^ +"\.(?P<extensions>\w+)" => "(?P<type>[^"]+/[^"]+)",$'),
 }
 
@@ -24,7 +25,7 @@ TABLES = {
 def table_of(front: str) -> dict[str, str]:
     path, entry = TABLES[front]
     text = files(plan({"front": front, "sites": [SITE]}))[path]
-    pairs = [(extension, found["type"]) for found in re.finditer(entry, text, re.MULTILINE) for extension in found["extensions"].split()]
+    pairs = [(extension, found["type"]) for found in re.finditer(entry, text, re.MULTILINE) for extension in re.split("[ ,]", found["extensions"])]
     assert len(dict(pairs)) == len(pairs), "an extension has two types"
     return dict(pairs)
 

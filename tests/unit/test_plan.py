@@ -258,6 +258,16 @@ def test_no_clash(sites):
     assert len(plan({"sites": sites})["front_nginx_sites"]) == 2
 
 
+@pytest.mark.parametrize("path", ["/var/lib/pyweb/shop/media/", "/var/cache/pyweb/shop/thumbnails"])
+def test_a_front_that_follows_every_link_serves_nothing_that_a_site_writes(path):
+    static = [{"url": "/static/", "path": "static/"}, {"url": "/media/", "path": path}]
+    with pytest.raises(PlanError) as error:
+        plan({"front": "cherokee", "sites": [a_site(static=static)]})
+    (fault,) = error.value.faults
+    assert fault.startswith(f"sites[shop].static[1].path: {path!r} is a directory that the site writes, and front cherokee follows every link in it")
+    assert plan({"front": "nginx", "sites": [a_site(static=static)]})
+
+
 def test_mistyped_variables():
     options = {"front_x": {"front_x_admin": {"type": "bool"}, "front_x_listen": {"type": "list"}, "front_x_name": {"type": "str"}}}
     right = {"front_x_admin": "False", "front_x_listen": ["80"], "front_x_name": "80", "other": "80"}

@@ -41,8 +41,6 @@ class ActionModule(ActionBase):
         arguments["files"] = [self._render(file, task_vars) for file in arguments["files"]]
         for name in ("accounts", "directories", "units", "commands"):
             arguments[name] = [{key: value for key, value in entry.items() if key != "values"} for entry in arguments[name]]
-        for command in arguments["commands"]:
-            command.pop("site")
         # The arguments hold whole files, secrets among them, and the host's system log shall not: the module's own no_log is not asked.
         quiet = {**(task_vars or {}), "ansible_no_target_syslog": True}
         answer = self._execute_module("pyweb.stack.apply", arguments, task_vars=quiet)

@@ -78,8 +78,17 @@ options:
             also shows that the application runs; but not 421, by which a server says that it is not the right one to ask.
         type: list
         elements: int
+      timeout:
+        description: Seconds within which it has to give a healthy answer; by default 30.
+        type: float
+      site:
+        description: The site of the inventory that it belongs to. The failure message names its key C(health).
+        type: str
       unit:
-        description: The systemd unit of the target. The failure message names its journal.
+        description: The systemd unit of the target. The failure message names its journal, if no O(targets[].log) is given.
+        type: str
+      log:
+        description: Where tracebacks of the target go, for the failure message - an absolute path, or a systemd unit for its journal.
         type: str
       hint:
         description: What to do where the target is not healthy, for the failure message.

@@ -16,12 +16,13 @@ import ctypes.util
 import json
 import os
 import stat
+from collections.abc import Collection
 from pathlib import Path
 from typing import Optional
 
 from ansible_collections.pyweb.stack.plugins.module_utils import record as module
 from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, read, remove, run, stage, staged, write
-from ansible_collections.pyweb.stack.plugins.module_utils.record import Record, wanted_elsewhere, write_json
+from ansible_collections.pyweb.stack.plugins.module_utils.record import Record, elsewhere, wanted_elsewhere, write_json
 
 CLONE_NEWNS = 0x00020000
 MS_REC_PRIVATE = 0x00004000 | 0x00040000
@@ -62,16 +63,25 @@ class Change:
 
     sites: the site that a path belongs to, where it belongs to one.
     defer: leaves what is no longer wanted where it is; the record says that it is leaving.
+    late: paths for which that holds one by one, in this change and in later ones.
     """
 
-    def __init__(self, name: str, wanted: dict[str, Optional[Entry]], sites: Optional[dict[str, str]] = None, defer: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        wanted: dict[str, Optional[Entry]],
+        sites: Optional[dict[str, str]] = None,
+        defer: bool = False,
+        late: Collection[str] = (),
+    ) -> None:
         self.record = Record(name)
         self.wanted = dict(wanted)
         self._journal = module.RECORDS / f"{name}.journal"
-        self._claimed = {path: {"site": (sites or {}).get(path, "")} for path in wanted}
+        self._claimed = {path: {"site": (sites or {}).get(path, ""), **({"late": True} if path in late else {})} for path in wanted}
         self._going: list[str] = []
         if not defer:
-            self.give_up(self.record.unwanted("files", wanted))
+            known = self.record.items["files"]
+            self.give_up([path for path in self.record.unwanted("files", wanted) if not known[path].get("late")])
         self.before: dict[str, Optional[Entry]] = {}
         self._made: list[str] = []
 
@@ -123,10 +133,13 @@ class Change:
         self._write([path for path in paths if self.wanted[path] is not None and read(path) != self.wanted[path]])
 
     def undo(self, paths: list[str]) -> None:
-        """Put these paths back."""
+        """Put these paths back. The change is over when what has read them has taken that up, too: see close."""
         for path in paths:
             put_back(path, self.before[path])
         remove_empty(self._made)
+
+    def close(self) -> None:
+        """Note that a change that was undone is over."""
         self._journal.unlink(missing_ok=True)
 
     def keep(self, effects: dict[str, str]) -> None:
@@ -134,7 +147,7 @@ class Change:
         known = self.record.items["files"]
         for path, item in self._claimed.items():
             if path not in known:
-                former = wanted_elsewhere("files", path, but=self.record.name)
+                former = elsewhere("files", path, but=self.record.name)
                 before = self.before.get(path)
                 original = former.get("original") if former else before and before.encode()
                 item.update({"original": original} if original else {})

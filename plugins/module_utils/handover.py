@@ -27,7 +27,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils.units import processes
 TABLE = "pyweb_handover"
 # Packets with this mark pass: our own probe of the new unit (SO_MARK, socket(7)).
 MARK = 0x70797765
-SECONDS = 30
+SECONDS = 20  # that the ports are held at most, besides the time that a probe may take
 SYN_RECEIVED = "03"  # TCP_SYN_RECV in /proc/net/tcp (proc(5))
 
 # Before connection tracking (-300), so that nothing of a dropped packet stays behind.
@@ -45,8 +45,8 @@ table inet {table} {{
 class Held:
     """While it lasts, connections to these ports wait. `fault` says why they cannot, if so."""
 
-    def __init__(self, ports: list[int]) -> None:
-        elements = ", ".join(f"{port} timeout {SECONDS}s" for port in sorted(set(ports)))
+    def __init__(self, ports: list[int], seconds: float) -> None:
+        elements = ", ".join(f"{port} timeout {round(SECONDS + seconds)}s" for port in sorted(set(ports)))
         self._rules = RULES.format(table=TABLE, elements=elements, mark=MARK)
         self.fault: Optional[str] = None
 

@@ -66,7 +66,12 @@ EMBEDDED = "embedded"
 
 FRONTS = {
     # Over SCGI it streams no response and refuses chunked requests.
-    "apache": Front(links=(EMBEDDED, "uwsgi", "http", "fastcgi", "scgi"), unit="apache2.service", poor_links=("scgi",), overrides=True),
+    "apache": Front(
+        links=(EMBEDDED, "uwsgi", "http", "fastcgi", "scgi"),
+        unit="apache2.service",
+        poor_links=("scgi",),
+        overrides=True,
+    ),
     "nginx": Front(links=("uwsgi", "http", "fastcgi", "scgi"), unit="nginx.service"),
     "lighttpd": Front(links=("uwsgi", "http", "fastcgi", "scgi"), unit="lighttpd.service"),
     "cherokee": Front(
@@ -355,7 +360,7 @@ def plan(
         site["unit"] = _unit(site, fronts[0])
         site["slice"] = _slice(name)
         site["runtime"] = _runtime(site)
-        # What runs inside the front is probed through it.
+        site["start_timeout"] = site["health"]["timeout"]
         site["target"] = _own_target(site) if site["endpoint"] else None
         site["extra"] = site["extra"].get(front, "")
         site["tls"] = settle(site, (certificates or {}).get(name))
@@ -477,11 +482,16 @@ def _refuse_hidden(faults: Faults, outer: dict, inner: dict) -> None:
 # What each stage is told of a site; a role sees nothing that it does not use.
 APP_KEYS = (
     "name", "account", "source", "requirements", "back_requirements", "needs_system_python", "python", "release",
-    "environment", "secrets", "slice", *LIMITS,
+    "slice", *LIMITS,
 )  # fmt: skip
 BACK_KEYS = (
-    "name", "account", "unit", "slice", "back", "link", "endpoint", "allowed", "release", "runtime", "target",
-    "processes", "threads", "request_timeout", "max_requests",
+    "name", "account", "unit", "slice", "back", "link", "endpoint", "allowed", "release", "runtime", "environment", "secrets", "target",
+    "processes", "threads", "request_timeout", "start_timeout", "max_requests",
+)  # fmt: skip
+# What runs inside the front is one change with it: probed through it, and undone with it.
+EMBEDDED_KEYS = (
+    "name", "account", "unit", "release", "runtime", "environment", "secrets",
+    "processes", "threads", "request_timeout", "start_timeout", "max_requests",
 )  # fmt: skip
 FRONT_KEYS = (
     "name", "server_names", "mount", "script_name", "back", "link", "endpoints", "unit",
@@ -494,8 +504,9 @@ def _by_role(front: str | None, sites: list[dict], place: Place) -> dict:
         return [{key: site[key] for key in keys} for site in chosen]
 
     backs = [back for back in BACKS if any(site["back"] == back for site in sites)] if place.is_back else []
-    # A front alone serves static files out of releases, and runs nothing: it has no use for variables, let alone secrets.
-    served = [{**site, "environment": {}, "secrets": {}} for site in sites if site["serves_release"]] if front else []
+    # A front alone serves static files out of releases, and runs nothing.
+    served = [site for site in sites if site["serves_release"]] if front else []
+    embedded = [site for site in sites if site["link"] == EMBEDDED]
     ports = [FRONT_PORT, *([TLS_PORT] if any(site["tls"] for site in sites) else [])]
     return {
         "front": front,
@@ -504,18 +515,15 @@ def _by_role(front: str | None, sites: list[dict], place: Place) -> dict:
         "sets": ["app", *(f"back_{back}" for back in backs), *([f"front_{front}"] if front else [])],
         "ports": [{"port": port, "unit": FRONTS[front].unit} for port in ports] if front else [],
         "app_sites": part(APP_KEYS, sites if place.is_back else served),
-        **{f"back_{back}_sites": part(BACK_KEYS, [site for site in sites if site["back"] == back]) for back in backs},
+        **{
+            f"back_{back}_sites": part(BACK_KEYS, [site for site in sites if site["back"] == back and site["link"] != EMBEDDED])
+            for back in backs
+        },
+        **({f"front_{front}_embedded_sites": part(EMBEDDED_KEYS, embedded)} if front and EMBEDDED in FRONTS[front].links else {}),
         **({f"front_{front}_sites": part(FRONT_KEYS, sites)} if front else {}),
         "upstreams": [target for site in sites for target in _upstreams(site, place)] if front else [],
-        "targets": [_front_target(site, FRONTS[front].unit) for site in sites] if front else [],
+        "targets": [_front_target(site, front, place) for site in sites] if front else [],
     }
-
-
-def _front_target(site: dict, unit: str) -> dict:
-    """The site as clients reach it."""
-    through = {"transport": "tcp", "host": LOOPBACK, "port": TLS_PORT if site["tls"] else FRONT_PORT}
-    target = _target(site, "http", through, unit)
-    return {**target, "scheme": "https", "certificate": site["tls"]["certificate"]} if site["tls"] else target
 
 
 def _host(server_names: list[str], taken: set[str]) -> str:
@@ -528,7 +536,24 @@ def _host(server_names: list[str], taken: set[str]) -> str:
 def _target(site: dict, link: str, endpoint: dict, unit: str | None) -> dict:
     """What to probe of a site: its application below its mount, by one of its names."""
     where = {key: endpoint[key] for key in ("transport", "path", "host", "port") if key in endpoint}
-    return {"name": site["name"], "link": link, "endpoint": where, "script_name": site["script_name"], "host": site["host"], "unit": unit}
+    return {
+        "name": site["name"],
+        "site": site["name"],
+        "link": link,
+        "endpoint": where,
+        "script_name": site["script_name"],
+        "host": site["host"],
+        "unit": unit,
+        **site["health"],
+    }
+
+
+def _front_target(site: dict, front: str, place: Place) -> dict:
+    """The site as clients reach it. Its tracebacks are in the log of its back, where that is on this host."""
+    through = {"transport": "tcp", "host": LOOPBACK, "port": TLS_PORT if site["tls"] else FRONT_PORT}
+    log = f"{site['unit']}.service" if place.is_back else None
+    target = {**_target(site, "http", through, FRONTS[front].unit), "log": log}
+    return {**target, "scheme": "https", "certificate": site["tls"]["certificate"]} if site["tls"] else target
 
 
 def _own_target(site: dict) -> dict:

@@ -10,7 +10,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
@@ -31,6 +31,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils.protocols import (
 MISDIRECTED = 421  # how our own servers refuse a name that no site has, or who is none of a back's fronts
 HEALTHY = frozenset(range(200, 500)) - {MISDIRECTED}
 REMOTE_ADDR = "127.0.0.1"  # the client that the application is told
+START_TIMEOUT = 30  # seconds until the first healthy answer, where a target names none
+LOOK = 1  # seconds of silence between two looks at whether an answer can still come
 STRANGERS_TIME = 1  # seconds within which a stranger would be answered by what is healthy; one whose packets are dropped waits for all of it
 PAUSE_GROWTH = 1.25  # each pause between two tries is so much longer than the one before it ...
 PAUSE_MAX_GROWTH = 10  # ... up to so many times the first
@@ -59,7 +61,10 @@ TARGET_SPEC = {
     "scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
     "headers": {"type": "dict", "default": {}},
     "status": {"type": "list", "elements": "int"},
+    "timeout": {"type": "float"},
+    "site": {"type": "str"},
     "unit": {"type": "str"},
+    "log": {"type": "str"},
     "hint": {"type": "str"},
     "stranger": {"type": "str"},
     "certificate": {"type": "path"},
@@ -110,7 +115,10 @@ class Target:
     scheme: str = "http"
     headers: Mapping[str, str] = field(default_factory=dict)
     status: Collection[int] = HEALTHY
+    timeout: float | None = None  # seconds until its first healthy answer
+    site: str | None = None  # the site of the inventory that it belongs to
     unit: str | None = None
+    log: str | None = None  # where its tracebacks go: a file, or a unit for its journal; default: the unit
     hint: str | None = None  # what to do where it is not healthy
     stranger: str | None = None  # an address of this host from which it must not answer
     certificate: str | None = None  # a file with the certificate that it has to serve: it is asked over TLS
@@ -149,15 +157,29 @@ class Outcome:
     fault: str | None
     seconds: float  # from the connection's begin to the answer's end, in the last try
     tries: int = 1
+    late: bool = False  # whether it had no answer when its time was over
 
     def __str__(self) -> str:
         """What was seen, of whom, and where to look."""
         where = f"{self.target.name} ({self.target.link}, {self.target.endpoint})"
         if self.fault is None:
             return f"{where}: status {self.response.status}"
-        hint = f"; look at: journalctl -u {self.target.unit} -n 50" if self.target.unit else ""
-        hint += f"; {self.target.hint}" if self.target.hint else ""
-        return f"{where}: {self.fault}{hint}"
+        log = self.target.log or self.target.unit
+        how = f"tail -n 50 {log}" if log and log.startswith("/") else f"journalctl -u {log} -n 50"
+        hints = [f"look at: {how}"] if log else []
+        hints += filter(None, [self.target.hint, self._remedy()])
+        return "; ".join([f"{where}: {self.fault}", *hints])
+
+    def _remedy(self) -> str:
+        """What the inventory can say of a site that is well and does not look so."""
+        if self.target.site is None:
+            return ""
+        key = f"sites[{self.target.site}].health"
+        if self.late:
+            return f"where it takes longer to start, {key}: {{timeout: SECONDS}} gives it more time"
+        if self.response is not None and self.response.status != MISDIRECTED:
+            return f"where that is as it should be, name another page or its status by {key}: {{path: /..., status: [...]}}"
+        return ""
 
 
 def target_of(given: dict) -> Target:
@@ -172,9 +194,17 @@ def target_of(given: dict) -> Target:
     return Target(**values)
 
 
-def ask(target: Target, timeout: float = 5, body_limit: int | None = 65536) -> Outcome:
+class Hopeless(Exception):
+    """No answer will come; the text says why."""
+
+
+# Given a target that does not answer, says why it never will, or None.
+Doubt = Callable[[Target], "str | None"]
+
+
+def ask(target: Target, timeout: float = 5, body_limit: int | None = 65536, doubt: Doubt | None = None) -> Outcome:
     """Ask once, and what is healthy also as a stranger, if it has to refuse one."""
-    outcome = _ask(target, timeout, body_limit)
+    outcome = _ask(target, timeout, body_limit, doubt)
     if outcome.fault is not None or target.stranger is None:
         return outcome
     refused = _ask(replace(target, endpoint=replace(target.endpoint, source=target.stranger)), STRANGERS_TIME, body_limit).response
@@ -184,42 +214,57 @@ def ask(target: Target, timeout: float = 5, body_limit: int | None = 65536) -> O
     return replace(outcome, fault=fault, target=replace(target, hint=None))
 
 
-def _ask(target: Target, timeout: float, body_limit: int | None) -> Outcome:
+def _ask(target: Target, timeout: float, body_limit: int | None, doubt: Doubt | None = None) -> Outcome:
     """Ask once. ProtocolError only for a target that cannot be asked; all that goes wrong after that is a fault."""
     data = _encode(target)
     decoder = DECODERS[target.link](body_limit=body_limit)
     begin = time.monotonic()
+    late = False
     try:
-        served = _exchange(target, data, decoder, begin + timeout)
+        served = _exchange(target, data, decoder, begin + timeout, doubt)
         fault = _status_fault(target, decoder.response) or (target.certificate and same_certificate(served, target.certificate))
+    except Hopeless as reason:
+        fault = str(reason)
     except (OSError, ProtocolError) as error:
+        late = isinstance(error, socket.timeout)
         fault = _network_fault(error, timeout)
     if fault and isinstance(decoder, FastCgiResponseDecoder) and decoder.stderr.strip():
         fault += f"; its log: {_text(decoder.stderr).strip().splitlines()[-1]}"
-    return Outcome(target, decoder.response, fault, time.monotonic() - begin)
+    return Outcome(target, decoder.response, fault, time.monotonic() - begin, late=late)
 
 
 def wait_until_healthy(
     targets: Sequence[Target],
-    timeout: float = 30,
-    try_timeout: float = 5,
+    timeout: float | None = None,
+    try_timeout: float | None = None,
     interval: float = 0.2,
     body_limit: int | None = 65536,
+    doubt: Doubt | None = None,
 ) -> list[Outcome]:
-    """Ask all targets side by side, each until it is healthy; no try begins when `timeout` is over, the first apart."""
+    """Ask all targets side by side, each until it is healthy or its time is over.
+
+    timeout: instead of each target's own; 0 asks once.
+    try_timeout: for one try, which otherwise may take all the time that is left: who is asked may be starting.
+    doubt: asked about a target that does not answer; what it says ends the wait.
+    """
     if not targets:
         return []
     for target in targets:
         _encode(target)  # what cannot be asked is an error at once, not after the others' time
-    deadline = time.monotonic() + timeout
+    begin = time.monotonic()
 
     def wait_for(target: Target) -> Outcome:
+        whole = target.timeout or START_TIMEOUT
+        deadline = begin + (whole if timeout is None else timeout)
         pause = interval
         tries = 1
         while True:
-            outcome = ask(target, try_timeout, body_limit)
+            limit = try_timeout or (max(deadline - time.monotonic(), 1) if timeout != 0 else whole)
+            outcome = replace(ask(target, limit, body_limit, doubt), tries=tries)
             if outcome.fault is None or time.monotonic() + pause > deadline:
-                return Outcome(target, outcome.response, outcome.fault, outcome.seconds, tries)
+                return outcome
+            if doubt and outcome.seconds < LOOK and tries > 1 and (reason := doubt(target)):
+                return replace(outcome, fault=f"{outcome.fault}; {reason}")
             time.sleep(pause)
             pause = min(pause * PAUSE_GROWTH, interval * PAUSE_MAX_GROWTH)
             tries += 1
@@ -236,15 +281,20 @@ def _encode(target: Target) -> bytes:
         raise ProtocolError(f"{target.name}: {error}") from error
 
 
-def _exchange(target: Target, data: bytes, decoder: ResponseDecoder, deadline: float) -> bytes | None:
+def _exchange(target: Target, data: bytes, decoder: ResponseDecoder, deadline: float, doubt: Doubt | None) -> bytes | None:
     """Feed the decoder with the answer. Returns the certificate that was served, if one had to be."""
     with _connect(target, deadline) as connection:
         served = connection.getpeercert(binary_form=True) if target.certificate else None
         connection.settimeout(_left(deadline))
         connection.sendall(data)
         while not decoder.finished:
-            connection.settimeout(_left(deadline))
-            piece = connection.recv(65536)
+            connection.settimeout(min(_left(deadline), LOOK))
+            try:
+                piece = connection.recv(65536)
+            except socket.timeout:
+                if doubt and (reason := doubt(target)):
+                    raise Hopeless(reason) from None
+                continue
             if piece:
                 decoder.feed(piece)
             else:
@@ -281,7 +331,7 @@ def _network_fault(error: Exception, timeout: float) -> str:
     if isinstance(error, ProtocolError):
         return f"malformed answer: {error}"
     if isinstance(error, socket.timeout):
-        return f"no whole answer within {timeout:g} s"
+        return f"no whole answer within {timeout:.3g} s"
     if isinstance(error, socket.gaierror):
         return f"the host's name cannot be resolved: {error.strerror}"
     if isinstance(error, ssl.SSLError):

@@ -116,10 +116,13 @@ def records() -> list[Record]:
     return [Record(name) for name in names]
 
 
+def elsewhere(kind: str, key: str, but: str) -> dict | None:
+    """What the record of another set knows of something that it has; rather of one that wants it than of one that it is leaving."""
+    found = [record.items[kind][key] for record in records() if record.name != but and key in record.items[kind]]
+    return min(found, key=lambda item: item["leaving"], default=None)
+
+
 def wanted_elsewhere(kind: str, key: str, but: str) -> dict | None:
     """What the record of another set knows of something that it has and wants."""
-    for record in records():
-        item = record.items[kind].get(key)
-        if record.name != but and item is not None and not item["leaving"]:
-            return item
-    return None
+    item = elsewhere(kind, key, but)
+    return None if item is None or item["leaving"] else item

@@ -30,6 +30,7 @@ TAKEN_VARIABLE = re.compile(r"UWSGI_.*|LISTEN_(FDS|PID|FDNAMES)|NOTIFY_SOCKET|WA
 # Bytes of NAME=value with the NUL that ends it (MAX_ARG_STRLEN of Linux, execve(2)).
 VARIABLE_SIZE = 131072
 PYTHON = re.compile(r"(/[\w.+-]+)*/?python3?(\.\d+)?", re.ASCII)
+HEALTH_PATH = re.compile(r"/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*(\?([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?")  # RFC 3986, section 3
 FILE_PATH = re.compile(r"[\w./@+~-]+", re.ASCII)
 # NUL, surrogates and noncharacters: systemd refuses a whole file for one of them, and UTF-8 cannot even write the surrogates.
 NOT_TEXT = re.compile("[\0\ud800-\udfff\ufdd0-\ufdef" + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF)) + "]")
@@ -311,6 +312,20 @@ def _cpu(value: Any) -> str:
     return str(value)
 
 
+def _health_path(value: Any) -> str:
+    value = text(HEALTH_PATH, "a path below the mount such as /health, percent-encoded, perhaps with a query")(value)
+    if {".", ".."} & set(value.partition("?")[0].split("/")):
+        raise Fault(f"{value!r} has a part '.' or '..'; name the page itself")
+    return value
+
+
+def _statuses(value: Any) -> list[int]:
+    found = each(number(200, 599, "a status"), "statuses", "status: [200]")(value)
+    if not found:
+        raise Fault("an empty list, which no answer satisfies; write status: [200], or leave the key out for any below 500")
+    return found
+
+
 REQUIRED = object()
 
 
@@ -326,6 +341,12 @@ class Key:
 SOURCES: dict[str, Callable[[Any], str]] = {
     "path": text(re.compile(r"[^\0\n]+"), "a directory on the controller"),
     "package": _requirement,
+}
+
+HEALTH_KEYS = {
+    "path": Key(_health_path, "/", "page to ask for, relative to the site's mount"),
+    "status": Key(optional(_statuses), None, "statuses of a healthy answer; default: any below 500"),
+    "timeout": Key(number(1, 3600, "seconds"), 30, "seconds the site may take to start and to give its first healthy answer"),
 }
 
 STATIC_KEYS = {
@@ -362,6 +383,7 @@ SITE_KEYS = {
     "static": Key(lambda value: value, [], "files that the front serves: a list of url, path, max_age"),
     "max_body_size": Key(number(1, 2**40, "bytes"), 10485760, "bytes of the largest request body"),
     "tls": Key(lambda value: value, None, "HTTPS: a mapping with certificate and key, or self_signed; none: plain HTTP"),
+    "health": Key(lambda value: value, {}, "how a change is told to be well: a mapping of path, status, timeout"),
     "extra": Key(_extra, {}, "raw text for the site's own block, by front"),
     "state": Key(choice("present", "absent"), "present", "absent: the site is removed with all that it owned; only its name is needed then"),
 }
@@ -402,6 +424,11 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict | None:
         site["server_names"] = list(dict.fromkeys(site["server_names"]))
     if isinstance(site["requirements"], str) and "package" in (site["source"] or {}):
         faults.add(f"{where}requirements", f"{site['requirements']!r} is a file inside the source, and a package has none; write a list: [Django==5.2]")
+    health = site["health"]
+    if not isinstance(health, dict):
+        faults.add(f"{where}health", f"expected a mapping with path, status or timeout, got {_shown(health)}; write health: {{path: /health}}")
+        health = {}
+    site["health"] = _check_keys(faults, f"{where}health.", health, HEALTH_KEYS)
     static = site["static"]
     site["static"] = []
     if not isinstance(static, list):

@@ -173,6 +173,14 @@ def processes(unit: str) -> list[int]:
     return sorted(int(process) for process in every if process != main and unit_of(int(process)) == unit)
 
 
+def has_died(name: str, restarted: bool) -> bool:
+    """Whether a unit is down, or came up and died since it was started by a command (restarted)."""
+    words = run(["systemctl", "show", "--property=ActiveState,SubState,NRestarts", "--", name])[1]
+    values = dict(line.split("=", 1) for line in words.splitlines() if "=" in line)
+    down = values.get("ActiveState") in ("inactive", "failed") or values.get("SubState") == "auto-restart"
+    return down or (restarted and values.get("NRestarts", "0") != "0")
+
+
 def is_active(name: str) -> bool:
     """Whether a unit is up."""
     return run(["systemctl", "--quiet", "is-active", name])[0] == 0

@@ -14,8 +14,8 @@ description:
   - Templates are rendered on the controller. The files are compared with what the host has, tried by the server's own parser in a
     private view of the host (an overlay in a mount namespace of its own), and only then swapped in. Units are then reloaded or restarted,
     and only those whose files changed since they last took them up. Targets of these units are then asked until they are healthy.
-  - Where the parser refuses the files, a unit does not come up or a target is not healthy then, the files are put back byte for byte and the
-    units with them.
+  - Where the parser refuses the files, a unit does not come up or a target is not healthy then, the files are put back byte for byte, and the
+    commands and units take up the old ones.
     A change that was killed half way is undone by the next run before anything else.
   - A file that the set owned before and no longer names is removed, or what stood there before the set took it over is put back.
     Other files are not touched. With O(defer), and always for accounts and directories, that is left to M(pyweb.stack.retire).
@@ -165,6 +165,10 @@ options:
           - Writes the file once; from then on it belongs to somebody else. Where it is not as the role would write it, there is a warning.
         type: bool
         default: false
+      late:
+        description: Leaves the file where it is when the set no longer names it, as O(defer) does for all of them.
+        type: bool
+        default: false
       each:
         description:
           - Makes one file of each item. The path, target, owner and group may name keys of the item in braces, as in C(/etc/pyweb/{name}/environment);
@@ -229,7 +233,7 @@ options:
     elements: str
     default: []
   commands:
-    description: Commands that take up changed files, run after the swap and before the units.
+    description: Commands that take up changed files, run after the swap and before the units, and once more where the change is undone.
     type: list
     elements: dict
     default: []
@@ -248,6 +252,10 @@ options:
         description: Makes one command of each item; strings may name keys of the item in braces.
         type: list
         elements: dict
+      site:
+        description: Set by the action plugin - name of the site that the item is for. After the command it is asked, too.
+        type: str
+        default: ""
   units:
     description: systemd units that have to be enabled and active.
     type: list
@@ -360,23 +368,18 @@ missing_releases:
   returned: always
 """
 
-import os
-import time
-from dataclasses import replace
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.pyweb.stack.plugins.module_utils.certificates import PairError, kept_or_made, try_pair
 from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover
-from ansible_collections.pyweb.stack.plugins.module_utils.complaints import explain
-from ansible_collections.pyweb.stack.plugins.module_utils.handover import MARK, Held, let_go, wait_until_accepted
-from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, digest, read, run, take_out
+from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, read
 from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS, installed
-from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import Holder, foreign_account, is_there, not_root, taken_port
-from ansible_collections.pyweb.stack.plugins.module_utils.probing import TARGET_SPEC, target_of, wait_until_healthy
+from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import foreign_account, not_root, taken_port
+from ansible_collections.pyweb.stack.plugins.module_utils.probing import TARGET_SPEC
 from ansible_collections.pyweb.stack.plugins.module_utils.record import Packages, Record, is_front, lock, records
 from ansible_collections.pyweb.stack.plugins.module_utils.releases import missing_of
-from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, Work, bring_back, carry_out, decide, is_active, states, take_down
+from ansible_collections.pyweb.stack.plugins.module_utils.rollout import Rollout
+from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, is_active
 
 FILE = {
     "path": {"type": "str", "required": True},
@@ -388,6 +391,7 @@ FILE = {
     "mode": {"type": "str", "default": "0644"},
     "secret": {"type": "bool", "default": False},
     "once": {"type": "bool", "default": False},
+    "late": {"type": "bool", "default": False},
     "each": {"type": "list", "elements": "dict"},
     "site": {"type": "str", "default": ""},
 }
@@ -420,6 +424,7 @@ COMMAND = {
     "argv": {"type": "list", "elements": "str", "required": True},
     "paths": {"type": "list", "elements": "str", "required": True},
     "each": {"type": "list", "elements": "dict"},
+    "site": {"type": "str", "default": ""},
 }
 UNIT = {
     "name": {"type": "str", "required": True},
@@ -477,7 +482,7 @@ def certificate_files(certificates: list[dict], check_mode: bool = False) -> lis
                     raise
                 chain = key = ""
         if chain is not None:
-            common = {"target": None, "owner": "root", "once": False, "site": item["site"]}
+            common = {"target": None, "owner": "root", "once": False, "late": False, "site": item["site"]}
             mode = "0600" if item["group"] == "root" else "0640"
             found.append({**common, "path": item["certificate"], "content": f"{chain}\n", "group": "root", "mode": "0644", "secret": False})
             found.append({**common, "path": item["key"], "content": f"{key}\n", "group": item["group"], "mode": mode, "secret": True})
@@ -516,25 +521,9 @@ def diff(path: str, before, after, secret: bool) -> dict:
     return {"before": old, "after": new, "before_header": header(before), "after_header": header(after)}
 
 
-def below(owned, names) -> list[str]:
-    """The paths that are meant: each itself, or the owned ones below it where it ends with a slash."""
-    folders = tuple(name for name in names if name.endswith("/"))
-    return sorted({name for name in names if not name.endswith("/")} | {path for path in owned if path.startswith(folders)})
-
-
-def named(items: list[dict], key: str = "name", **more) -> dict[str, dict]:
-    """Items by their names, each with its site, as a record keeps them."""
-    return {item[key]: {"site": item["site"], **{name: item[name] for name in more.get("keep", ())}} for item in items}
-
-
 def unit_of_parameters(given: dict) -> Unit:
     """A unit as the module's arguments have it."""
     return Unit(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items() if key not in ("each", "site")})
-
-
-def made(record: Record) -> dict[str, dict]:
-    """Directories that came with files and are kept in the record as long as the set is."""
-    return {path: item for path, item in record.items["directories"].items() if item["holds"] == "others"}
 
 
 def note_beforehand(parameters: dict) -> None:
@@ -580,17 +569,19 @@ def main() -> None:
 
     recovered = [] if module.check_mode else recover()
     parameters["files"] += certificate_files(parameters["certificates"], module.check_mode)
-    change = Change(parameters["name"], entries(parameters), {file["path"]: file["site"] for file in parameters["files"]}, parameters["defer"])
+    sites = {file["path"]: file["site"] for file in parameters["files"]}
+    late = {file["path"] for file in parameters["files"] if file["late"]}
+    change = Change(parameters["name"], entries(parameters), sites, parameters["defer"], late)
     for path in change.leave([file["path"] for file in parameters["files"] if file["once"]]):
         module.warn(f"{path} is not as the role would write it, and is left alone, since it belongs to somebody else")
     different = change.differences()
     secrets = {file["path"] for file in parameters["files"] if file["secret"]}
-    taking_up = TakingUp(change, units, parameters, takeover)
+    rollout = Rollout(change, units, parameters, takeover)
     result = {
         "packages": missing,
         "files": different,
         "recovered": recovered,
-        "leaving": taking_up.leaving(),
+        "leaving": rollout.leaving(),
         "missing_releases": missing_of(parameters["releases"]),
         "diff": [diff(path, change.before[path], change.wanted[path], path in secrets) for path in different],
     }
@@ -601,209 +592,29 @@ def main() -> None:
     if different and parameters["check"] and not missing:
         tried = change.tried(different, parameters["check"])
         if tried and tried[0] != 0:
-            words = f"{' '.join(parameters['check'])} refuses the new files; nothing was changed:\n{taking_up.explained(tried[1])}"
+            words = f"{' '.join(parameters['check'])} refuses the new files; nothing was changed:\n{rollout.explained(tried[1])}"
             module.fail_json(msg=words, units={}, **result)
 
-    work = taking_up.decide(expecting=different)
-    result["diff"] += taking_up.drift(work)
+    work = rollout.decide(expecting=different)
+    result["diff"] += rollout.drift(work)
     if module.check_mode:
         verbs = {**work.summary(), **{holder.unit: "stop" for holder in takeover}}
-        if going := taking_up.going():
+        if going := rollout.going():
             words = "".join(f"{key}\n" for key in going)
             result["diff"].append({"before": words, "after": "", "before_header": "no longer wanted", "after_header": "no longer wanted"})
-        module.exit_json(changed=bool(missing or different or verbs or taking_up.going()), units=verbs, **result)
+        module.exit_json(changed=bool(missing or different or verbs or rollout.going()), units=verbs, **result)
 
-    ill = taking_up.ill() if different else set()
-    # While their files are still there, so that nothing of them stays behind.
-    take_down(taking_up.unwanted())
-    try:
-        if different:
-            change.swap(different)
-        problem = taking_up.run(different, [] if tried else parameters["check"], ill)
-    except OSError as error:
-        problem = str(error)
-    verbs = taking_up.work.summary()
+    problem = rollout.carry_through(different, [] if tried else parameters["check"])
+    verbs = rollout.work.summary()
     if problem:
-        if different:
-            change.undo(different)
-            run(["systemctl", "daemon-reload"])
-        taking_up.give_back()
-        module.fail_json(msg=f"{problem}\n" + ("Every file is as it was before." if different else "No file was changed."), units=verbs, **result)
-    taking_up.keep()
-    if taking_up.warning:
-        module.warn(taking_up.warning)
-    changed = bool(different or verbs or taking_up.ran)
-    if parameters["verify"] and (words := taking_up.unhealthy()):
-        module.fail_json(msg=f"{words}\nIt was so before; what this run changed stays.", changed=changed, units=verbs, **result)
+        module.fail_json(msg=problem, units=verbs, **result)
+    rollout.keep()
+    if rollout.warning:
+        module.warn(rollout.warning)
+    changed = bool(different or verbs or rollout.ran)
+    if parameters["verify"] and (words := rollout.unhealthy()):
+        module.fail_json(msg=words, changed=changed, units=verbs, **result)
     module.exit_json(changed=changed, units=verbs, **result)
-
-
-class TakingUp:
-    """Makes the host work with the files that it has: commands that read them, then units."""
-
-    def __init__(self, change: Change, units: list[Unit], parameters: dict, takeover: list[Holder]) -> None:
-        self._change, self._units, self._takeover = change, units, takeover
-        self._parameters = parameters
-        self._claims = {
-            "units": named(parameters["units"], keep=("reload_on", "restart_on")),
-            "accounts": named(parameters["accounts"]),
-            "directories": {**made(change.record), **named(parameters["directories"], "path", keep=("holds",))},
-        }
-        self._before = states([unit.name for unit in units])
-        self._there = {kind: {name for name in self._claims[kind] if is_there(kind, name)} for kind in ("accounts", "directories")}
-        self._stopped: list[str] = []
-        self.work = Work()
-        self.ran: list[str] = []
-        self.warning = ""
-
-    def explained(self, words: str) -> str:
-        """A parser's words with the lines of the new files that they point at."""
-        return explain(words, {file["path"]: file["content"] for file in self._parameters["files"] if file["content"] and not file["secret"]})
-
-    def digests(self) -> dict[str, str]:
-        """Of the paths that each command and unit takes up, as they are now."""
-        return {key: digest(paths) for key, paths in self._paths().items()}
-
-    def _paths(self) -> dict[str, list[str]]:
-        paths = {" ".join(command["argv"]): below(self._change.paths, command["paths"]) for command in self._parameters["commands"]}
-        for unit in self._units:
-            paths[f"{unit.name} reload"] = below(self._change.paths, unit.reload_on)
-            paths[f"{unit.name} restart"] = below(self._change.paths, unit.restart_on)
-        return paths
-
-    def decide(self, expecting=()) -> Work:
-        """What the units need; expecting: paths that are about to change."""
-        changing = {key: "changing" for key, paths in self._paths().items() if set(paths) & set(expecting)}
-        found = states([unit.name for unit in self._units])
-        if any(state.needs_daemon_reload for state in found.values()) and not expecting:
-            run(["systemctl", "daemon-reload"])
-        work = decide(self._units, found, self._change.record.effects, {**self.digests(), **changing})
-        work.disable = self.unwanted()
-        return work
-
-    def drift(self, work: Work) -> list[dict]:
-        """Units that are not as the last run left them, as --diff shows them."""
-        known = self._change.record.items["units"]
-        found = {name: self._before[name] for name in {*work.enable, *work.verbs} if name in known and work.verbs.get(name) != "reload"}
-        wrong = {name: state for name, state in sorted(found.items()) if not state.active or name in work.enable}
-        return [{"before": f"{state.words()}\n", "after": "active, enabled\n", "before_header": name, "after_header": name} for name, state in wrong.items()]
-
-    def unwanted(self) -> list[str]:
-        """Units that the set had, no longer names and does not leave to M(pyweb.stack.retire)."""
-        return [] if self._parameters["defer"] else self._change.record.unwanted("units", self._claims["units"])
-
-    def going(self) -> list[str]:
-        """What of the set will be leaving after this run."""
-        record, claims = self._change.record, {**self._claims, "files": self._change.wanted}
-        if not self._parameters["defer"]:
-            del claims["units"]
-        return [key for kind in claims for key in record.unwanted(kind, claims[kind]) if not record.items[kind][key].get("parked")]
-
-    def leaving(self) -> bool:
-        """Whether anything of the host is leaving, or will be after this run."""
-        sets = self._parameters["sets"]
-
-        def goes(record: Record) -> bool:
-            return (sets is not None and record.name not in sets) or any(record.leaving(kind) for kind in record.items)
-
-        return bool(self.going()) or any(goes(record) for record in records() if record.name != self._parameters["name"])
-
-    def keep(self) -> None:
-        """Note what the host now has."""
-        record = self._change.record
-        for name, item in self._claims["units"].items():
-            if name not in record.items["units"]:
-                item["before"] = {"active": self._before[name].active, "enabled": self._before[name].enabled == "enabled"}
-        # Only what the set has made itself may go with it.
-        for kind, there in self._there.items():
-            self._claims[kind] = {name: item for name, item in self._claims[kind].items() if name in record.items[kind] or name not in there}
-        gone = set(self.unwanted())
-        for kind, wanted in self._claims.items():
-            record.claim(kind, wanted)
-        for name in gone:
-            record.drop("units", name)
-        # What is leaving may come back, and then its unit has to know what it still runs with.
-        leaving = {key: value for key, value in record.effects.items() if key.split(" ")[0] in record.leaving("units")}
-        self._change.keep({**leaving, **self.digests()})
-        packages = Packages()
-        packages.claim(record.name, self._parameters["packages"], self._parameters["installed"])
-        packages.save()
-
-    def run(self, different: list[str], check: list[str], ill: set[str]) -> str | None:
-        """Do it all, in order. Returns what went wrong, if anything; the work that was begun is in self.work."""
-        if any(path.startswith("/etc/systemd/system/") for path in different):
-            run(["systemctl", "daemon-reload"])
-        digests = self.digests()
-        for command in self._parameters["commands"]:
-            key = " ".join(command["argv"])
-            if digests[key] != self._change.record.effects.get(key):
-                self.ran.append(key)
-                status, words = run(command["argv"])
-                if status != 0:
-                    return f"{key}: {words}"
-        self._change.settle_owners(different)
-        for path, item in self._change.record.items["directories"].items():
-            if item.get("parked") and path in self._claims["directories"]:
-                take_out(path)
-        if check and different:
-            status, words = run(check)
-            if status != 0:
-                return f"{' '.join(check)} refuses the new files:\n{self.explained(words)}"
-        self.work = self.decide()
-        gaps = {unit.name for unit in self._units if unit.gap}
-        again = {name for name, verb in self.work.verbs.items() if (verb == "restart" or name in gaps) and self._before[name].active}
-        restarting = [port["port"] for port in self._parameters["ports"] if port["unit"] in again]
-        if ports := restarting or [holder.port for holder in self._takeover]:
-            return self._hand_over(ports)
-        return carry_out(self.work) or (self.unhealthy(besides=ill) if self.work.verbs else None)
-
-    def _hand_over(self, ports: list[int]) -> str | None:
-        """Start our units anew, or in the place of other fronts' units, while new connections wait."""
-        with Held(ports) as held:
-            begin = time.monotonic()
-            wait_until_accepted(ports)
-            for unit in dict.fromkeys(holder.unit for holder in self._takeover):
-                self._stopped.append(unit)
-                if problem := let_go(unit, ports):
-                    return problem
-            problem = carry_out(self.work, watch=False) or self.unhealthy(mark=0 if held.fault else MARK, seconds=10)
-            if problem:
-                self.give_back()
-                return problem
-            if held.fault:
-                seconds = time.monotonic() - begin
-                self.warning = f"New connections were refused for about {seconds:.1f} s, since they could not be made to wait: {held.fault}"
-        if self._stopped:
-            # Not at the next boot either.
-            run(["systemctl", "--quiet", "disable", *self._stopped])
-        return None
-
-    def give_back(self) -> None:
-        """Make the units what they were, and start again what had to stop for them."""
-        bring_back(self.work, self._before)
-        for unit in self._stopped:
-            run(["systemctl", "start", unit])
-        self._stopped = []
-
-    def ill(self) -> set[str]:
-        """Targets of units that are up and answer as a healthy one does not."""
-        if not self._parameters["verify"] or self._takeover:
-            return set()
-        asked = [target_of(target) for target in self._parameters["targets"] if target["unit"] in self._before and self._before[target["unit"]].active]
-        # A site that gets TLS by this change has been asked without it until now.
-        asked = [target if target.certificate is None or os.path.exists(target.certificate) else target.without_tls() for target in asked]
-        return {outcome.target.name for outcome in wait_until_healthy(asked, timeout=0) if outcome.fault is not None}
-
-    def unhealthy(self, besides=frozenset(), mark: int = 0, seconds: float = 30) -> str | None:
-        """Which targets of the units at work are not healthy, if any: what is up may still answer nothing but errors."""
-        chosen = [target for target in self._parameters["targets"] if target["name"] not in besides]
-        if not self._parameters["verify"]:
-            chosen = [target for target in chosen if target["unit"] is None or target["unit"] in self.work.verbs]
-        asked = [target_of(target) for target in chosen]
-        if mark:
-            asked = [replace(target, endpoint=replace(target.endpoint, mark=mark)) for target in asked]
-        outcomes = wait_until_healthy(asked, timeout=seconds)
-        return "\n".join(str(outcome) for outcome in outcomes if outcome.fault is not None) or None
 
 
 if __name__ == "__main__":

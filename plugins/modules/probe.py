@@ -21,14 +21,11 @@ extends_documentation_fragment: pyweb.stack.targets
 options:
   timeout:
     description:
-      - Seconds after which no target is asked once more. Each is asked at least once, so V(0) means a single try.
-      - The module takes at most this and O(try_timeout) together.
+      - Seconds until a target has to be healthy, instead of O(targets[].timeout). Each is asked at least once, so V(0) means a single try.
     type: float
-    default: 30
   try_timeout:
-    description: Seconds that a single try may take, from the connection to the end of the answer.
+    description: Seconds that a single try may take, from the connection to the end of the answer. By default all the time that is left.
     type: float
-    default: 5
   interval:
     description: Seconds between the first try and the second. The pauses after that grow to ten times this.
     type: float
@@ -167,8 +164,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils.protocols import Proto
 
 ARGUMENT_SPEC = {
     "targets": {"type": "list", "elements": "dict", "options": TARGET_SPEC, "default": []},
-    "timeout": {"type": "float", "default": 30},
-    "try_timeout": {"type": "float", "default": 5},
+    "timeout": {"type": "float"},
+    "try_timeout": {"type": "float"},
     "interval": {"type": "float", "default": 0.2},
     "body_limit": {"type": "int", "default": 65536},
 }
@@ -208,7 +205,7 @@ def main() -> None:
     results = [result_of(outcome) for outcome in outcomes]
     unhealthy = [str(outcome) for outcome in outcomes if outcome.fault is not None]
     if unhealthy:
-        title = f"{len(unhealthy)} of {len(outcomes)} targets not healthy within {params['timeout']:g} s:"
+        title = f"{len(unhealthy)} of {len(outcomes)} targets not healthy:"
         module.fail_json(msg="\n".join([title, *unhealthy]), targets=results)
     module.exit_json(changed=False, targets=results)
 

@@ -120,6 +120,8 @@ def test_undo_puts_everything_back(root):
     change.undo(different)
     assert tree(root) == before
     assert list(root.rglob(".*")) == []
+    assert recover() == ["test"], "until what has read the files has taken that up, the next run begins anew"
+    change.close()
     assert recover() == []
 
 

@@ -130,7 +130,7 @@ def same_meaning(hostile: dict[str, str], plain: dict[str, str], values: dict[st
         {old.rstrip("/"): new.rstrip("/") for old, new in values.items() if old.rstrip("/")},
     )
     for (path, text), reference in zip(hostile.items(), plain.values()):
-        if path.endswith(("/environment", "/secrets")):
+        if path.endswith((".environment", ".secrets")):
             continue
         found, wanted = tokens_of(path, text), tokens_of(path, reference)
         assert len(found) == len(wanted), path
@@ -156,13 +156,13 @@ def test_none_changes_the_meaning_of_a_configuration(front):
         assume(len(inside(urls)) == len(inside([url.lower() for url in urls])))
         accepted.append(site)
         (of_front,) = planned[f"front_{front}_sites"]
-        (of_app,) = planned["app_sites"]
+        (of_back,) = planned[f"back_{of_front['back']}_sites"] + planned.get(f"front_{front}_embedded_sites", [])
         plain = plan({"front": front, "sites": [harmless(site, of_front)]})
         written = files(planned)
         for name in ("environment", "secrets"):
-            assert parse(written[f"/etc/pyweb/{of_app['name']}/{name}"]) == {**of_app[name]}
-            assert {key: str(value) for key, value in site.get(name, {}).items()} == of_app[name]
-        own = next(path for path in written if path == CHEROKEE or (path.startswith("/etc/") and path.endswith(f"pyweb/{of_app['name']}.conf")))
+            assert parse(written[f"/etc/pyweb/{of_back['name']}/{of_back['unit']}.{name}"]) == {**of_back[name]}
+            assert {key: str(value) for key, value in site.get(name, {}).items()} == of_back[name]
+        own = next(path for path in written if path == CHEROKEE or (path.startswith("/etc/") and path.endswith(f"pyweb/{of_back['name']}.conf")))
         assert of_front["extra"] == site.get("extra", {}).get(front, "")
         written[own] = without(of_front["extra"], own, written[own])
         same_meaning(written, files(plain), dict(leaves(plain, planned)))

@@ -233,9 +233,9 @@ SECRET = {"secrets": {"TOKEN": "x"}, "environment": {"A": "b"}}
 @pytest.mark.parametrize(
     ("host", "front", "backs", "app", "path"),
     [
-        ("f1", "nginx", [], [("shop", {}, {})], "/srv/www/shop/releases/{}/static/"),
-        ("b1", None, ["uwsgi"], [("shop", {"A": "b"}, {"TOKEN": "x"}), ("blog", {"A": "b"}, {"TOKEN": "x"})], None),
-        ("f2", "nginx", ["uwsgi"], [("shop", {"A": "b"}, {"TOKEN": "x"}), ("blog", {"A": "b"}, {"TOKEN": "x"})], "/srv/www/shop/current/static/"),
+        ("f1", "nginx", [], ["shop"], "/srv/www/shop/releases/{}/static/"),
+        ("b1", None, ["uwsgi"], ["blog", "shop"], None),
+        ("f2", "nginx", ["uwsgi"], ["blog", "shop"], "/srv/www/shop/current/static/"),
         ("other", None, [], [], None),
     ],
 )
@@ -244,7 +244,10 @@ def test_a_host_is_told_what_it_has_to_do_and_no_more(host, front, backs, app, p
     sites = [a_site(static=STATIC, **SECRET), a_site("blog", static=[{"url": "/m/", "path": "/srv/media"}], **SECRET)]
     planned = plan({"sites": sites}, place=where)
     assert (planned["front"], planned["backs"]) == (front, backs)
-    assert [(site["name"], site["environment"], site["secrets"]) for site in planned["app_sites"]] == app
+    assert sorted(site["name"] for site in planned["app_sites"]) == app
+    told = [(site["environment"], site["secrets"]) for site in planned.get("back_uwsgi_sites", [])]
+    assert told == [({"A": "b"}, {"TOKEN": "x"})] * 2 * len(backs)
+    assert "TOKEN" not in str([planned["app_sites"], planned.get("front_nginx_sites")])
     assert [name for name in planned if name.startswith("front_")] == ([f"front_{front}_sites"] if front else [])
     assert [port["port"] for port in planned["ports"]] == ([80] if front else [])
     assert len(planned["targets"]) == (2 if front else 0)
@@ -268,11 +271,12 @@ def test_what_a_front_asks_a_back_says_what_to_do():
 def test_embedded_where_every_host_is_both(host):
     values = {"front": "apache", "back": "mod_wsgi", "link": "embedded", "sites": [a_site()]}
     planned = plan(values, place=at(host, fronts="b1 b2", servers=("apache",)))
-    (before,), (behind,) = planned["front_apache_sites"], planned["back_mod_wsgi_sites"]
-    assert (before["link"], before["endpoints"], behind["endpoint"], behind["allowed"]) == ("embedded", [], None, [])
+    (before,), (inside,) = planned["front_apache_sites"], planned["front_apache_embedded_sites"]
+    assert (before["link"], before["endpoints"], inside["unit"]) == ("embedded", [], "apache2")
+    assert (planned["back_mod_wsgi_sites"], planned["backs"]) == ([], ["mod_wsgi"]), "the role of the back brings the packages"
     assert planned["upstreams"] == []
 
 
 def test_the_sample_names_the_fronts_to_its_backs():
-    (application,) = plan({}, place=at("b1", servers=("nginx", "apache")))["app_sites"]
-    assert application["environment"] == {"PYWEB_FRONT": "nginx, apache"}
+    (behind,) = plan({}, place=at("b1", servers=("nginx", "apache")))["back_uwsgi_sites"]
+    assert behind["environment"] == {"PYWEB_FRONT": "nginx, apache"}

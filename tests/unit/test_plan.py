@@ -10,10 +10,12 @@ import copy
 import re
 
 import pytest
+from ansible_collections.pyweb.stack.plugins.module_utils.place import Place
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
     APP_KEYS,
     BACK_KEYS,
     BACKS,
+    EMBEDDED_KEYS,
     FRONT_KEYS,
     FRONTS,
     PORTS,
@@ -386,15 +388,13 @@ def test_every_combination_is_planned(front, back, link, transport):
         "prune",
         "remove_data",
         "remove_packages",
-    }
+    } | ({"front_apache_embedded_sites"} if front == "apache" else set())
     assert planned["sets"] == ["app", f"back_{back}", f"front_{front}"]
     assert planned["sites"] == ["shop"]
-    (application,), (behind,), (before,) = (
-        planned["app_sites"],
-        planned[f"back_{back}_sites"],
-        planned[f"front_{front}_sites"],
-    )
-    assert (tuple(application), tuple(behind), tuple(before)) == (APP_KEYS, BACK_KEYS, FRONT_KEYS)
+    (application,), (before,) = planned["app_sites"], planned[f"front_{front}_sites"]
+    (behind,) = planned[f"back_{back}_sites"] + planned.get(f"front_{front}_embedded_sites", [])
+    assert (tuple(application), tuple(before)) == (APP_KEYS, FRONT_KEYS)
+    assert tuple(behind) == (BACK_KEYS if transport else EMBEDDED_KEYS)
     assert behind["unit"] == before["unit"] == ("apache2" if link == "embedded" else f"pyweb-shop-{back}-{link}-{transport}")
     assert before["endpoints"] == ([behind["endpoint"]] if transport else [])
     assert behind["release"] == application["release"]
@@ -404,9 +404,25 @@ def test_every_combination_is_planned(front, back, link, transport):
         "PYWEB_PROCESSES": "2",
         "PYWEB_THREADS": "4", "PYWEB_REQUEST_TIMEOUT": "60", "PYWEB_MAX_REQUESTS": "0",
     }  # fmt: skip
-    targets = [target for target in (behind["target"], *planned["targets"]) if target]
+    targets = [*([behind["target"]] if transport else []), *planned["targets"]]
     assert [target["link"] for target in targets] == ([link] if transport else []) + ["http"]
     assert {target["host"] for target in targets} == {"shop.example.org"}
+    assert {target["site"] for target in targets} == {"shop"}
+    assert planned["targets"][0]["log"] == f"{behind['unit']}.service"
+
+
+def test_one_health_of_a_site_for_every_probe():
+    health = {"path": "/ready?full=1", "status": [200, 503], "timeout": 90}
+    planned = plan({"sites": [a_site(health=health, mount="/shop")]})
+    (behind,) = planned["back_uwsgi_sites"]
+    for target in (behind["target"], *planned["targets"]):
+        assert {**target, **health, "script_name": "/shop"} == target
+    assert behind["start_timeout"] == 90
+    (inside,) = plan({"front": "apache", "back": "mod_wsgi", "sites": [a_site(health={"timeout": 7})]})["front_apache_embedded_sites"]
+    assert inside["start_timeout"] == 7
+    apart = plan({"sites": [a_site(health=health)]}, place=Place("f", {"f": "10.0.0.1"}, {"b": "10.0.0.2"}, ("nginx",)))
+    assert {**apart["upstreams"][0][1], **health} == apart["upstreams"][0][1]
+    assert apart["targets"][0]["log"] is None
 
 
 @pytest.mark.parametrize(
@@ -439,8 +455,8 @@ def test_defaults_of_the_host_and_of_the_pair(host, site, expected):
 @pytest.mark.parametrize("front", FRONTS)
 def test_without_sites_there_is_the_sample(sites, front):
     planned = plan({"front": front, "sites": sites}, sample_source="/the/sample")
-    (application,), (before,) = planned["app_sites"], planned[f"front_{front}_sites"]
-    assert (application["name"], application["source"], application["environment"]) == (
+    (application,), (before,), (behind,) = planned["app_sites"], planned[f"front_{front}_sites"], planned["back_uwsgi_sites"]
+    assert (application["name"], application["source"], behind["environment"]) == (
         "sample",
         {"path": "/the/sample"},
         {"PYWEB_FRONT": front},

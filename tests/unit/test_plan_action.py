@@ -24,7 +24,7 @@ def answer(options=None, **site):
 
 def test_a_plan_is_not_shown():
     result = answer(source={"package": "shop"})
-    assert result["plan"]["app_sites"][0]["secrets"] == {"KEY": "hunter2"}
+    assert result["plan"]["back_uwsgi_sites"][0]["secrets"] == {"KEY": "hunter2"}
     assert result["plan"]["packages"] == ["nginx", "uwsgi-core", "uwsgi-plugin-python3"]
     assert result["_ansible_no_log"]
 

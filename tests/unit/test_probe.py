@@ -231,6 +231,52 @@ def test_hanging(listening):
     assert 0.2 <= outcome.seconds < 2
 
 
+def test_a_slow_start_is_waited_for_in_one_try(listening, started):
+    server, endpoint = listening
+
+    def run():
+        connection = server.accept()[0]
+        time.sleep(1.5)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        connection.close()
+
+    started(run, lambda: None)
+    (outcome,) = wait_until_healthy([Target("shop", "http", endpoint, timeout=20)], doubt=lambda target: None)
+    assert (outcome.fault, outcome.tries) == (None, 1)
+
+
+def test_what_will_never_answer_is_not_waited_for(listening):
+    server, endpoint = listening
+    (outcome,) = wait_until_healthy([Target("shop", "http", endpoint, timeout=20)], doubt=lambda target: "it has died")
+    assert outcome.fault == "it has died"
+    assert outcome.seconds < 10
+
+
+def test_each_target_has_its_own_time(listening):
+    server, endpoint = listening
+    targets = [Target("shop", "http", endpoint, timeout=1), Target("wiki", "http", endpoint, timeout=1.5)]
+    outcomes = wait_until_healthy(targets)
+    assert [outcome.fault for outcome in outcomes] == ["no whole answer within 1 s", "no whole answer within 1.5 s"]
+    assert [outcome.fault for outcome in wait_until_healthy(targets, timeout=0, try_timeout=0.1)] == ["no whole answer within 0.1 s"] * 2
+
+
+@pytest.mark.parametrize("answer, log, words", [
+    (b"500 Oops", None, "status 500 Oops; look at: journalctl -u x.service -n 50; where that is as it should be, name another page or its "
+     "status by sites[shop].health: {path: /..., status: [...]}"),
+    (b"500 Oops", "/var/log/x", "status 500 Oops; look at: tail -n 50 /var/log/x; where that"),
+    (b"500 Oops", "y.service", "status 500 Oops; look at: journalctl -u y.service -n 50; where that"),
+    (None, None, "no whole answer within 1 s; look at: journalctl -u x.service -n 50; where it takes longer to start, sites[shop].health: "
+     "{timeout: SECONDS} gives it more time"),
+])
+def test_the_message_says_what_the_inventory_can_say(tmp_path, started, answer, log, words):
+    server, endpoint = listener(tmp_path, "tcp")
+    if answer:
+        started(*answering(server, b"HTTP/1.1 " + answer + b"\r\nContent-Length: 0\r\n\r\n"))
+    (outcome,) = wait_until_healthy([Target("shop", "http", endpoint, timeout=1, site="shop", unit="x.service", log=log)], timeout=0)
+    server.close()
+    assert words in str(outcome)
+
+
 def test_an_answer_in_drops_does_not_outlast_the_timeout(listening, started):
     server, endpoint = listening
 
@@ -352,7 +398,7 @@ def test_module_names_every_unhealthy_target(capsys, tmp_path, started):
     server.close()
     assert code == 1
     assert result["msg"].splitlines() == [
-        "2 of 3 targets not healthy within 0 s:",
+        "2 of 3 targets not healthy:",
         "wiki (uwsgi, unix:/nonexistent): no such socket; look at: journalctl -u pyweb-wiki.service -n 50",
         "blog (scgi, unix:/nonexistent): no such socket",
     ]

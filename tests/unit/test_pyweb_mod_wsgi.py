@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import pwd
+import re
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from ansible_collections.pyweb.stack.plugins.module_utils.environment_file import environment_file
@@ -99,3 +101,42 @@ def test_all_output_goes_to_the_journal(tmp_path):
 
 def test_without_a_journal_output_stays_where_it_is(tmp_path):
     assert ran(f"module.JOURNAL = {str(tmp_path / 'none')!r}; module.open_journal('pyweb-shop'); print('here')") == "here"
+
+
+SCRIPT = """
+import sys
+import time
+sys.path[:0] = [{runtime!r}, {here!r}]
+import pyweb_mod_wsgi
+pyweb_mod_wsgi.PAUSE = 0
+pyweb_mod_wsgi.JOURNAL = "/none"
+pyweb_mod_wsgi.serve({{"PYWEB_SITE": "shop", "PYWEB_LINK": "embedded", "PYWEB_APPLICATION": "shop:application"}}, [], 1)
+print("loaded")
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("raise RuntimeError('no database')", ["RuntimeError: no database", "pyweb: the site shop cannot be loaded by process "]),
+        ("import sys; sys.exit(0)", ["SystemExit: 0", "pyweb: the site shop cannot be loaded by process "]),
+        ("import time; time.sleep(60)", ["Timeout (0:00:01)!", 'shop.py", line 1 in <module>']),
+    ],
+)
+def test_a_process_that_cannot_load_its_site_ends_and_says_why(tmp_path, text, words):
+    (tmp_path / "shop.py").write_text(text)
+    script = SCRIPT.format(runtime=str(RUNTIME), here=str(tmp_path))
+    began = time.clock_gettime(time.CLOCK_BOOTTIME)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 1
+    assert "loaded\n" not in done.stdout
+    assert all(part in done.stderr for part in words), done.stderr
+    if found := re.search(r"begun (\d+\.\d\d) s after boot", done.stderr):
+        assert began - 0.02 <= float(found[1]) <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def test_a_site_that_is_loaded_in_time_stays(tmp_path):
+    (tmp_path / "shop.py").write_text("def application(environ, start_response): ...")
+    script = SCRIPT.format(runtime=str(RUNTIME), here=str(tmp_path)) + "import time; time.sleep(1.5); print('stays')"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stdout) == (0, "loaded\nstays\n"), done.stderr

@@ -24,6 +24,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
     APP_KEYS,
     BACK_KEYS,
     BACKS,
+    EMBEDDED_KEYS,
     FRONT_KEYS,
     FRONTS,
     combinations,
@@ -124,6 +125,9 @@ def test_specs_equal_defaults(role):
     if f"{role}_tls" in defaults:
         assert defaults.pop(f"{role}_tls") == "{{ pyweb_plan.tls | default({}) }}"
         assert options.pop(f"{role}_tls")["default"] == {}
+    if f"{role}_embedded_sites" in options:
+        assert defaults.pop(f"{role}_embedded_sites") == f"{{{{ pyweb_plan.{role}_embedded_sites | default([]) }}}}"
+        assert options.pop(f"{role}_embedded_sites")["default"] == []
     assert {name: option["default"] for name, option in options.items()} == defaults
     assert all(name.startswith(f"{role}_") for name in options)
 
@@ -140,6 +144,8 @@ def test_everything_has_a_type_and_a_description(role):
 def test_keys_of_sites_are_those_of_the_plan(role):
     options = sites_options(role)
     assert set(options) == set(keys_of(role))
+    if f"{role}_embedded_sites" in options_of(role):
+        assert set(options_of(role)[f"{role}_embedded_sites"]["options"]) == set(EMBEDDED_KEYS)
     if "static" in options:
         assert set(options["static"]["options"]) == set(STATIC_KEYS)
     if "source" in options:
@@ -152,7 +158,7 @@ def test_choices_are_those_of_the_plan(role):
     kind, _, server = role.partition("_")
     if kind == "back":
         assert options["back"]["choices"] == [server]
-        assert options["link"]["choices"] == list(BACKS[server].links)
+        assert options["link"]["choices"] == [link for link in BACKS[server].links if link != planning.EMBEDDED]
     if kind == "front":
         assert options["back"]["choices"] == list(BACKS)
         assert options["link"]["choices"] == list(FRONTS[server].links)
@@ -163,8 +169,10 @@ def test_choices_are_those_of_the_plan(role):
 def test_specs_accept_what_the_plan_hands_over():
     for planned in (*plans(), *plans_of_several_hosts()):
         for role in planned["sets"]:
-            values = {f"{role}_sites": planned[f"{role}_sites"]}
-            assert values[f"{role}_sites"]
+            names = [name for name in (f"{role}_sites", f"{role}_embedded_sites") if name in planned]
+            values = {name: planned[name] for name in names}
+            embedded = planned["front"] and planning.EMBEDDED in str(planned[f"front_{planned['front']}_sites"])
+            assert values[f"{role}_sites"] or embedded
             result = ArgumentSpecValidator(options_of(role)).validate(values)
             assert result.error_messages == []
 
@@ -218,6 +226,14 @@ def renderer(role):
     return environment
 
 
+def each_of(expression, role, planned, sites):
+    """What a file's each stands for: some are of sites that run inside the front alone, and their list says so."""
+    if not expression:
+        return [None]
+    name = f"{role}_embedded_sites"
+    return only_required(planned.get(name, []), options_of(role)[name]["options"]) if name in expression else sites
+
+
 @pytest.mark.parametrize("role", NAMES)
 def test_what_is_required_is_enough_for_every_template(role):
     defaults = {name: option["default"] for name, option in options_of(role).items() if "default" in option}
@@ -234,8 +250,7 @@ def test_what_is_required_is_enough_for_every_template(role):
     for planned in plans():
         sites = only_required(planned.get(f"{role}_sites", []), options)
         for template, for_each in templates:
-            # Some files are for sites over one link alone, and their list says so.
-            for site in [site for site in sites if "http" not in for_each or site["link"] == "http"] if for_each else [None]:
+            for site in each_of(for_each, role, planned, sites):
                 assert environment.get_template(template).render({**values, f"{role}_sites": sites, "site": site})
 
 

@@ -9,6 +9,7 @@ nobody has put the site's environment into them.
 from __future__ import annotations
 
 import _locale
+import faulthandler
 import os
 import pwd
 import re
@@ -22,6 +23,8 @@ from collections.abc import Callable, Mapping
 JOURNAL = "/run/systemd/journal/stdout"
 # What Apache's own unit and mod_wsgi have in the environment and a site's unit has not.
 OF_APACHE = ("INVOCATION_ID", "LC_ALL", "PIDFILE", "PWD", "RUNTIME_DIRECTORY", "SYSTEMD_EXEC_PID")
+# Seconds until a process that could not load its site ends, as systemd's RestartSec= of the other backs.
+PAUSE = 1
 ASSIGNMENT = re.compile(r'^(\w+)="((?:[^"\\]|\\.)*)"$', re.MULTILINE | re.DOTALL | re.ASCII)
 
 
@@ -74,10 +77,36 @@ def open_journal(identifier: str) -> None:
     sys.stdout, sys.stderr = (open(descriptor, "w", encoding="utf-8", closefd=False) for descriptor in (1, 2))
 
 
-def serve(values: dict[str, str], files: list[str]) -> Callable:
-    """The callable that mod_wsgi looks for, when the process is prepared."""
-    prepare(values, files)
-    open_journal(f"pyweb-{values['PYWEB_SITE']}")
+def serve(values: dict[str, str], files: list[str], seconds: int) -> Callable:
+    """The callable that mod_wsgi looks for; where it cannot be had in so many seconds, this process ends and Apache begins another.
+
+    mod_wsgi asks before the process takes a request, so that requests wait meanwhile. It would try again in this process
+    alone, which is bound to its release and its environment: the next one takes up what is current then.
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True, file=2)
+    try:
+        open_journal(f"pyweb-{values['PYWEB_SITE']}")
+        prepare(values, files)
+        application = site()
+    except BaseException:
+        traceback.print_exc()
+        # The collection looks for this line in the log.
+        words = f"pyweb: the site {values['PYWEB_SITE']} cannot be loaded by process {os.getpid()}"
+        print(f"{words}, begun {begun():.2f} s after boot", file=sys.stderr, flush=True)
+        time.sleep(PAUSE)
+        os._exit(1)
+    faulthandler.cancel_dump_traceback_later()
+    return application
+
+
+def begun() -> float:
+    """When this process began, in seconds since boot (starttime of proc(5))."""
+    with open("/proc/self/stat", encoding="ascii", errors="replace") as file:
+        return int(file.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def site() -> Callable:
+    """The application in its wrapper."""
     import pyweb_wsgi  # it comes out of the release
 
     class Server(pyweb_wsgi.Server):
@@ -88,8 +117,4 @@ def serve(values: dict[str, str], files: list[str]) -> Callable:
         )  # fmt: skip
 
     pyweb_wsgi.steady(sys.stdout, sys.stderr)
-    try:
-        return pyweb_wsgi.site(Server(os.environ["PYWEB_LINK"], sys.stderr))
-    except BaseException:
-        traceback.print_exc()  # Apache's log has it, too
-        raise
+    return pyweb_wsgi.site(Server(os.environ["PYWEB_LINK"], sys.stderr))

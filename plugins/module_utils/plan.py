@@ -198,7 +198,9 @@ def _endpoints(site: dict, hosts: list[str], taken: set[int]) -> list[dict]:
     if site["transport"] == "unix":
         path = f"/run/pyweb/{site['name']}/{site['back']}-{site['link']}.sock"
         return [{"transport": "unix", "path": path, "address": path}]
-    port = _port(f"{site['name']}/{site['back']}/{site['link']}", taken)
+    # A host may still have the one instance that sites under mod_wsgi shared, which serves until the front has moved.
+    own = "/own" if site["back"] == "mod_wsgi" else ""
+    port = _port(f"{site['name']}/{site['back']}/{site['link']}{own}", taken)
     written = [(host, f"[{host}]" if ":" in host else host) for host in hosts]
     return [{"transport": "tcp", "host": host, "port": port, "address": f"{name}:{port}"} for host, name in written]
 

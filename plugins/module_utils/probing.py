@@ -331,7 +331,7 @@ def _network_fault(error: Exception, timeout: float) -> str:
     if isinstance(error, ProtocolError):
         return f"malformed answer: {error}"
     if isinstance(error, socket.timeout):
-        return f"no whole answer within {timeout:.3g} s"
+        return f"no whole answer within {round(timeout, 1):g} s"
     if isinstance(error, socket.gaierror):
         return f"the host's name cannot be resolved: {error.strerror}"
     if isinstance(error, ssl.SSLError):

@@ -158,6 +158,7 @@ class Outcome:
     seconds: float  # from the connection's begin to the answer's end, in the last try
     tries: int = 1
     late: bool = False  # whether it had no answer when its time was over
+    hopeless: bool = False  # whether none will come
 
     def __str__(self) -> str:
         """What was seen, of whom, and where to look."""
@@ -219,18 +220,18 @@ def _ask(target: Target, timeout: float, body_limit: int | None, doubt: Doubt | 
     data = _encode(target)
     decoder = DECODERS[target.link](body_limit=body_limit)
     begin = time.monotonic()
-    late = False
+    late = hopeless = False
     try:
         served = _exchange(target, data, decoder, begin + timeout, doubt)
         fault = _status_fault(target, decoder.response) or (target.certificate and same_certificate(served, target.certificate))
     except Hopeless as reason:
-        fault = str(reason)
+        fault, hopeless = str(reason), True
     except (OSError, ProtocolError) as error:
         late = isinstance(error, socket.timeout)
         fault = _network_fault(error, timeout)
     if fault and isinstance(decoder, FastCgiResponseDecoder) and decoder.stderr.strip():
         fault += f"; its log: {_text(decoder.stderr).strip().splitlines()[-1]}"
-    return Outcome(target, decoder.response, fault, time.monotonic() - begin, late=late)
+    return Outcome(target, decoder.response, fault, time.monotonic() - begin, late=late, hopeless=hopeless)
 
 
 def wait_until_healthy(
@@ -261,9 +262,9 @@ def wait_until_healthy(
         while True:
             limit = try_timeout or (max(deadline - time.monotonic(), 1) if timeout != 0 else whole)
             outcome = replace(ask(target, limit, body_limit, doubt), tries=tries)
-            if outcome.fault is None or time.monotonic() + pause > deadline:
+            if outcome.fault is None or outcome.hopeless or time.monotonic() + pause > deadline:
                 return outcome
-            if doubt and outcome.seconds < LOOK and tries > 1 and (reason := doubt(target)):
+            if doubt and tries > 1 and (reason := doubt(target)):
                 return replace(outcome, fault=f"{outcome.fault}; {reason}")
             time.sleep(pause)
             pause = min(pause * PAUSE_GROWTH, interval * PAUSE_MAX_GROWTH)

@@ -171,7 +171,7 @@ options:
         default: false
       each:
         description:
-          - Makes one file of each item. The path, target, owner and group may name keys of the item in braces, as in C(/etc/pyweb/{name}/environment);
+          - Makes one file of each item. The path, target, owner and group may name keys of the item in braces, as in C(/etc/pyweb/{name}/{unit}.environment);
             the template sees the item as C(site).
         type: list
         elements: dict

@@ -120,7 +120,7 @@ def strangers() -> list[int]:
 
 @attempt("read another site's secrets")
 def _(other):
-    return first_readable(f"/etc/pyweb/{other.name}/secrets", f"/srv/www/{other.name}/**/secrets")
+    return first_readable(f"/etc/pyweb/{other.name}/*.secrets", f"/srv/www/{other.name}/**/secrets")
 
 
 @attempt("read another site's code")

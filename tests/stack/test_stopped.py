@@ -9,8 +9,13 @@ from __future__ import annotations
 import contextlib
 import resource
 import socket
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS
+from conftest import all_sites
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
 
@@ -39,3 +44,30 @@ def test_slow_clients_keep_no_other_from_an_answer(host):
     check = "hosts: under 1,300 slow heads"
     row = find(load(), check, host)
     assert seen in (row["seen"][check] if row else ["at once"]), f"{seconds:.1f} s"
+
+
+KILL = """
+for count in $(seq 10); do
+    old=$(systemctl show --property=MainPID --value "$0")
+    kill -KILL "$old"
+    for try in $(seq 600); do
+        new=$(systemctl show --property=MainPID --value "$0")
+        [ "$new" = 0 ] || [ "$new" = "$old" ] || continue 2
+        sleep 0.05
+    done
+    echo "not back after $count"
+    break
+done
+systemctl is-active "$0"
+"""
+
+
+def test_a_front_comes_back_however_often_it_dies():
+    def kill(host):
+        container, front = host
+        argv = ["docker", "exec", container, "bash", "-c", KILL, FRONTS[front].unit]
+        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+    hosts = {(site.container, site.front) for site in all_sites()}
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        assert dict(zip(hosts, pool.map(kill, hosts))) == dict.fromkeys(hosts, "active\n")

@@ -224,9 +224,35 @@ def _release(site: dict, digest: str, runtime: str) -> dict:
     return {"id": name, "path": f"{SITES_ROOT}/{site['name']}/releases/{name}"}
 
 
+def _timeouts(site: dict) -> dict[str, int]:
+    """Every time limit that follows from a site's own, in seconds.
+
+    error_timeout: silence of an application after which Apache answers in its place, under mod_wsgi.
+    answer_timeout: silence of a back after which its front gives up; later than the back itself.
+    connect_timeout: for a connection to a back; shorter where another one can be asked.
+    retry_after: until a back that was down is asked again; at once where it is the only one.
+    stop_timeout: until what is left of a back that shall stop is killed.
+    silence: of the application, after which its process is ended.
+    """
+    error_timeout = site["request_timeout"] + 2
+    several = len(site["endpoints"]) > 1
+    return {
+        "error_timeout": error_timeout,
+        "answer_timeout": site["request_timeout"] + 5,
+        "connect_timeout": 2 if several else 5,
+        "retry_after": 10 if several else 0,
+        "stop_timeout": site["request_timeout"] + 15,
+        # Under mod_wsgi, Apache has no answer that fits once the process has died.
+        "silence": error_timeout + 1 if site["back"] == "mod_wsgi" else site["request_timeout"],
+    }
+
+
 def _runtime(site: dict) -> dict[str, str]:
     """What the wrapper around the application and flup's runner read from their environment."""
-    keys = ("back", "link", "transport", "script_name", "application", "processes", "threads", "request_timeout", "max_requests")
+    keys = (
+        "back", "link", "transport", "script_name", "application", "processes", "threads",
+        "request_timeout", "silence", "max_requests",
+    )  # fmt: skip
     known = {f"PYWEB_{key.upper()}": str(site[key]) for key in keys if site[key] is not None}
     where = {"PYWEB_ENDPOINT": site["endpoint"]["address"]} if site["endpoint"] else {}
     allowed = {"PYWEB_ALLOWED": ",".join(site["allowed"])} if site["allowed"] else {}
@@ -361,6 +387,7 @@ def plan(
         site["host"] = _host(site["server_names"], server_names)
         site["unit"] = _unit(site, fronts[0])
         site["slice"] = _slice(name)
+        site.update(_timeouts(site))
         site["runtime"] = _runtime(site)
         site["start_timeout"] = site["health"]["timeout"]
         site["target"] = _own_target(site) if site["endpoint"] else None
@@ -488,16 +515,16 @@ APP_KEYS = (
 )  # fmt: skip
 BACK_KEYS = (
     "name", "account", "unit", "slice", "back", "link", "endpoint", "allowed", "release", "runtime", "environment", "secrets", "target",
-    "processes", "threads", "request_timeout", "start_timeout", "max_requests",
+    "processes", "threads", "error_timeout", "start_timeout", "stop_timeout", "max_requests",
 )  # fmt: skip
 # What runs inside the front is one change with it: probed through it, and undone with it.
 EMBEDDED_KEYS = (
     "name", "account", "unit", "release", "runtime", "environment", "secrets",
-    "processes", "threads", "request_timeout", "start_timeout", "max_requests",
+    "processes", "threads", "error_timeout", "start_timeout", "max_requests",
 )  # fmt: skip
 FRONT_KEYS = (
     "name", "server_names", "mount", "script_name", "back", "link", "endpoints", "unit",
-    "static", "request_timeout", "max_body_size", "tls", "extra",
+    "static", "answer_timeout", "connect_timeout", "retry_after", "max_body_size", "tls", "extra",
 )  # fmt: skip
 
 

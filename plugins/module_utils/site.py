@@ -375,7 +375,7 @@ SITE_KEYS = {
     "secrets": Key(_variables, {}, "environment variables that no log, diff or other account sees"),
     "processes": Key(number(1, 1024, "processes"), 2, "worker processes"),
     "threads": Key(number(1, 1024, "threads"), 4, "threads of each process"),
-    "request_timeout": Key(number(1, 86400, "seconds"), 60, "seconds until a request is given up"),
+    "request_timeout": Key(number(1, 86400, "seconds"), 60, "seconds until a silent application is given up; a transfer may last longer"),
     "max_requests": Key(number(0, 10**9, "requests"), 0, "requests before a process is replaced; 0: never"),
     "memory_max": Key(optional(_memory), None, "memory of all that runs for the site, such as 512M; none: 80 % of the host for all sites together"),
     "cpu_quota": Key(optional(_cpu), None, "processor time of all that runs for the site, such as 150%; none: an equal share where it is short"),

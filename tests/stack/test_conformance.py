@@ -18,6 +18,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
 
 import client  # noqa: E402 (the path comes first)
+import steady  # noqa: E402, F401 (its groups)
 from deviations import load  # noqa: E402
 
 ROWS = load()

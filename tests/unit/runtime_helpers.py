@@ -14,12 +14,29 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 from ansible_collections.pyweb.stack.plugins.module_utils.protocols import DECODERS, ENCODERS, Request
 
 RUNTIME = Path(__file__).parents[2] / "roles" / "app" / "files" / "runtime"
+
+
+def runtime_module(name: str):
+    """A file of the runtime as a module, which leaves no bytecode beside it."""
+    spec = importlib.util.spec_from_file_location(name, RUNTIME / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = writes
+    return module
+
+
+# The others of them import it.
+sys.modules["pyweb_watchdog"] = runtime_module("pyweb_watchdog")
 
 # Gives a process the listening socket as systemd does: as descriptor 3, with its own number in LISTEN_PID.
 LAUNCHER = 'exec 3<&"$0"; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
@@ -230,7 +247,7 @@ class Runner:
             "PYWEB_LINK": link,
             "PYWEB_PROCESSES": "1",
             "PYWEB_THREADS": "2",
-            "PYWEB_REQUEST_TIMEOUT": "20",
+            "PYWEB_SILENCE": "20",
             "PYWEB_MAX_REQUESTS": "0",
             "NOTIFY_SOCKET": str(directory / "notify"),
         }

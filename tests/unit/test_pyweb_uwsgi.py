@@ -37,7 +37,7 @@ def the_servers_own_module():
         module.ends += 1
         raise OSError("unable to receive chunked part")
 
-    module = SimpleNamespace(ends=0, numproc=1, worker_id=lambda: 1, chunked_read=chunked_read)
+    module = SimpleNamespace(ends=0, numproc=1, worker_id=lambda: 1, connection_fd=lambda: 0, chunked_read=chunked_read)
     return module
 
 

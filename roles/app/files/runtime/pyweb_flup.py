@@ -15,23 +15,26 @@ Environment: LISTEN_FDS and LISTEN_PID (one socket), NOTIFY_SOCKET, those that p
   PYWEB_LINK              fastcgi or scgi
   PYWEB_PROCESSES         workers
   PYWEB_THREADS           threads of a worker
-  PYWEB_REQUEST_TIMEOUT   seconds after which a request ends its worker; 0: never
+  PYWEB_SILENCE           seconds of an application's silence that end its worker; 0: any
   PYWEB_MAX_REQUESTS      requests after which a worker is replaced; 0: never
   PYWEB_ALLOWED           addresses that may connect over tcp, with commas between them; 127.0.0.1 if empty or unset
 """
 
 from __future__ import annotations
 
+import errno
 import faulthandler
+import functools
 import io
 import os
 import select
 import signal
 import socket
+import struct
 import sys
 import threading
 import traceback
-from _thread import allocate_lock, get_ident  # a monkey patch of the application's is not meant for its server
+from _thread import allocate_lock  # a monkey patch of the application's is not meant for its server
 from dataclasses import dataclass, field
 from select import POLLIN, poll
 from time import monotonic, sleep
@@ -39,7 +42,10 @@ from urllib.parse import unquote_to_bytes
 
 import pyweb_wsgi
 from flup.server import fcgi_base, scgi_base
+from pyweb_watchdog import Watchdog, answer
 
+# Seconds that a front may neither send nor take anything within a request: longer than it waits for a client.
+PATIENCE = 70
 SILENCE = 10  # seconds that a front may hold a connection without a request on it, or without an end to its upload
 GRACE = 1  # seconds that a stopping worker waits for the request of a connection that it has already taken
 LINGER = 30  # seconds in all that the rest of an upload is read for, once it has been answered
@@ -48,6 +54,7 @@ YOUNG = 5  # seconds; a worker that dies sooner is replaced after a pause, which
 LONGEST_PAUSE = 10
 BUFFER = 65536
 SOCKET = socket.socket
+CONNECTION = "pyweb.connection"  # of an environ: the descriptor
 RECORD = 65528  # the largest content of a FastCGI record that needs no padding
 
 
@@ -60,7 +67,7 @@ class Settings:
     link: str
     processes: int
     threads: int
-    request_timeout: float
+    silence: float
     max_requests: int
     allowed: frozenset[str]
 
@@ -71,7 +78,7 @@ class Settings:
             link=environ["PYWEB_LINK"],
             processes=int(environ["PYWEB_PROCESSES"]),
             threads=int(environ["PYWEB_THREADS"]),
-            request_timeout=float(environ["PYWEB_REQUEST_TIMEOUT"]),
+            silence=float(environ["PYWEB_SILENCE"]),
             max_requests=int(environ["PYWEB_MAX_REQUESTS"]),
             allowed=frozenset(address.strip() for address in allowed.split(",")),
         )
@@ -93,6 +100,8 @@ class Wire:
         self.gone = False  # the front has closed the connection, or broken it
         self.unread = False  # the front may still be sending what nobody will read
         self.fileno = sock.fileno
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", PATIENCE, 0))
         self._received = b""
         self._position = 0
         self._held = False
@@ -145,6 +154,9 @@ class Wire:
     def guard(self, call, *args):
         try:
             return call(*args)
+        except BlockingIOError as error:
+            self.gone = True
+            raise ClientGone(errno.ETIMEDOUT, f"the front has been silent for {PATIENCE} s") from error
         except OSError as error:
             self.gone = True
             raise ClientGone(*error.args) from error
@@ -250,6 +262,7 @@ class Gateway:
 
     def respond(self, environ: dict, body: io.BufferedIOBase, wire: Wire, send) -> None:
         environ.update(self._constants)
+        environ[CONNECTION] = wire.fileno()
         environ["wsgi.input"] = body
         environ.setdefault("SCRIPT_NAME", "")
         environ.setdefault("QUERY_STRING", "")
@@ -503,9 +516,12 @@ class SCGIConnection(scgi_base.Connection):
         return dict(zip(parts[0:-1:2], parts[1::2]))
 
     def _take(self, size: int) -> bytes:
-        data, received = self.wire.guard(scgi_base.recvall, self.wire.sock, size)
-        if received < size:
-            raise EOFError
+        data = b""
+        while len(data) < size:
+            piece = self.wire.guard(self.wire.sock.recv, size - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
         return data
 
 
@@ -519,11 +535,15 @@ SERVERS = {"fastcgi": FastCGIServer, "scgi": SCGIServer}
 # A worker
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-READY, SPENT, DONE = b"r", b"s", b"d"  # from a worker: it serves; it had max_requests; its last request is answered
+# From a worker: it serves; it had max_requests; one of its requests is overdue; its last request is answered.
+READY, SPENT, OVERDUE, DONE = b"r", b"s", b"o", b"d"
 
 
 class Server(pyweb_wsgi.Server):
     signals = (*STOP_SIGNALS, signal.SIGALRM)
+
+    def connection(self, environ: dict) -> int | None:
+        return environ.pop(CONNECTION, None)
 
     def begin_child(self) -> None:
         faulthandler.unregister(signal.SIGALRM)
@@ -544,11 +564,17 @@ class Worker:
         self._arrivals.register(self._stopped, POLLIN)
         self._count = allocate_lock()
         self._requests = 0
-        self._begun: dict[int, float] = {}  # when the request of each busy thread began, the oldest first
+        self.watchdog = Watchdog(
+            settings.silence,
+            functools.partial(answer, settings.link),
+            retreat=lambda: self._tell(OVERDUE),
+            end=lambda: os.kill(os.getpid(), signal.SIGALRM),
+            wind=lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds),
+        )
 
     def run(self) -> None:
         pyweb_wsgi.steady(sys.stdout, sys.stderr)
-        server = Server(self._settings.link)
+        server = Server(self._settings.link, watchdog=self.watchdog)
         server.handlers = (self._on_stop_signal,)
         # They begin before the application can make others of them, and wait for their turn until it is loaded.
         threads = [allocate_lock() for number in range(self._settings.threads)]  # each is held until its thread has ended
@@ -582,6 +608,7 @@ class Worker:
         for ended in threads:
             ended.acquire()
         self._tell(DONE)
+        self.watchdog.retire()
         signal.setitimer(signal.ITIMER_REAL, EXIT)
 
     def _on_stop_signal(self, *_) -> None:
@@ -605,29 +632,14 @@ class Worker:
         return sock.fileno() in ready
 
     def begin(self) -> None:
-        """This thread begins a request. The kernel's timer runs for the oldest one."""
+        """This thread begins a request."""
         with self._count:
             self._requests += 1
             if self._requests == self._settings.max_requests:
                 self._tell(SPENT)
-            self._begun[get_ident()] = monotonic()
-            if len(self._begun) == 1:
-                self._set_timer()
 
     def end(self) -> None:
-        with self._count:
-            thread = get_ident()
-            if thread in self._begun:
-                was_oldest = next(iter(self._begun)) == thread
-                del self._begun[thread]
-                if was_oldest:
-                    self._set_timer()
-
-    def _set_timer(self) -> None:
-        if self._settings.request_timeout:
-            oldest = next(iter(self._begun.values()), None)
-            left = 0 if oldest is None else max(oldest + self._settings.request_timeout - monotonic(), 0.001)
-            signal.setitimer(signal.ITIMER_REAL, left)
+        self.watchdog.finish()
 
     def _tell(self, message: bytes) -> None:
         try:
@@ -740,6 +752,7 @@ class Master:
         while True:
             if not self._stopping:
                 self._fork_missing()
+                self._replace_overdue()
                 self._replace_spent()
                 self._announce()
             else:
@@ -782,6 +795,13 @@ class Master:
         Worker(self._listener, theirs, self._settings).run()
         sys.exit()
 
+    def _replace_overdue(self) -> None:
+        """At once: the old one only ends what it has begun."""
+        for number, child in list(self._children.items()):
+            if OVERDUE in child.heard and not child.told_to_stop:
+                child.stop()
+                self._children[-child.pid] = self._children.pop(number)
+
     def _replace_spent(self) -> None:
         """One at a time, and only while all others serve."""
         children = self._children.values()
@@ -803,7 +823,8 @@ class Master:
         for child in self._children.values():
             if not child.silent:
                 watched.register(child.channel, POLLIN)
-        is_missing = not self._stopping and len(self._children) < self._settings.processes
+        numbers = range(1, self._settings.processes + 1)
+        is_missing = not self._stopping and any(number not in self._children for number in numbers)
         watched.poll(max(0, self._next_birth - monotonic()) * 1000 + 1 if is_missing else None)
         try:
             os.read(signals, 4096)
@@ -831,7 +852,7 @@ class Master:
         if code == -signal.SIGALRM:
             if DONE in child.heard:
                 return f"it did not exit within {EXIT} s of its last request"
-            return f"a request ran longer than {self._settings.request_timeout:g} s"
+            return f"a request was silent for {self._settings.silence:g} s"
         return f"killed by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"it exited with status {code}"
 
     def _recover(self, child: Child) -> None:

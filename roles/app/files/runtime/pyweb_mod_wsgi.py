@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _locale
 import faulthandler
+import functools
 import os
 import pwd
 import re
@@ -18,7 +19,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 JOURNAL = "/run/systemd/journal/stdout"
 # What Apache's own unit and mod_wsgi have in the environment and a site's unit has not.
@@ -108,6 +109,7 @@ def begun() -> float:
 def site() -> Callable:
     """The application in its wrapper."""
     import pyweb_wsgi  # it comes out of the release
+    from pyweb_watchdog import Watchdog
 
     class Server(pyweb_wsgi.Server):
         location_of_200 = "Pyweb-Location"
@@ -116,5 +118,30 @@ def site() -> Callable:
             signal.SIGXCPU, signal.SIGHUP, signal.SIGPIPE,
         )  # fmt: skip
 
+        def drain(self, result: Iterable[bytes], body) -> Iterable[bytes]:
+            return Watched(result, self.watchdog.finish)
+
+    # At this signal mod_wsgi takes no more requests.
+    retreat = functools.partial(os.kill, os.getpid(), signal.SIGTERM)
+    watchdog = Watchdog(float(os.environ["PYWEB_SILENCE"]), retreat=retreat)
     pyweb_wsgi.steady(sys.stdout, sys.stderr)
-    return pyweb_wsgi.site(Server(os.environ["PYWEB_LINK"], sys.stderr))
+    return pyweb_wsgi.site(Server(os.environ["PYWEB_LINK"], sys.stderr, watchdog))
+
+
+class Watched:
+    """A result that tells when the server has done with it."""
+
+    def __init__(self, result: Iterable[bytes], finish: Callable[[], None]) -> None:
+        self._finish = finish
+        self._result = result
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._result)
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._result, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._finish()

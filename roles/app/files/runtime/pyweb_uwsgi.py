@@ -10,8 +10,10 @@ Environment: those that pyweb_wsgi reads, and PYWEB_TRANSPORT and PYWEB_NOTIFY_S
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
+import math
 import os
 import signal
 import socket
@@ -25,6 +27,7 @@ from time import sleep
 
 import pyweb_wsgi
 import uwsgi
+from pyweb_watchdog import Watchdog, answer
 
 # Milliseconds to wait for more of a body that nobody reads.
 PATIENCE = 500
@@ -40,8 +43,11 @@ class Server(pyweb_wsgi.Server):
         signal.SIGALRM, signal.SIGTERM, signal.SIGTSTP, signal.SIGURG, signal.SIGWINCH,
     )  # fmt: skip
 
-    def __init__(self, link: str, transport: str, workers: int) -> None:
-        super().__init__(link, sys.stderr)  # its own wsgi.errors keeps lines until there are more, and fails where one is odd
+    def __init__(self, link: str, transport: str, workers: int, silence: float = 0) -> None:
+        # uWSGI's own limit counts whole requests, and any that ends in the process lifts it for all.
+        watchdog = Watchdog(silence, functools.partial(answer, link), wind=wind)
+        # Its own wsgi.errors keeps lines until there are more, and fails where one is odd.
+        super().__init__(link, sys.stderr, watchdog)
         self._unblocked: set[int] = set()  # threads
         self._resets = link in ("uwsgi", "scgi", "fastcgi") and transport == "tcp"
         self._in_records = link == "fastcgi"
@@ -74,6 +80,15 @@ class Server(pyweb_wsgi.Server):
         Its own way, post-buffering, ended workers long before the time limit of a request, under uploads side by side (2.0.28).
         """
         return Drained(result, body.raw.rest) if body else result
+
+    def connection(self, environ: dict) -> int:
+        return uwsgi.connection_fd()
+
+    def after_request(self) -> None:
+        """Take no more requests in a process that is about to end."""
+        self.watchdog.finish()
+        while self.watchdog.retreats:
+            sleep(0.1)
 
     def keep(self, environ: dict) -> bytes:
         if not self._keeper or (self._in_records and not environ.get("SERVER_SOFTWARE", "").startswith("nginx")):
@@ -215,6 +230,10 @@ class Body(pyweb_wsgi.Body):
             return data
 
 
+def wind(seconds: float) -> None:
+    uwsgi.set_user_harakiri(math.ceil(seconds))
+
+
 def notify(address: str | None) -> None:
     """sd_notify(3), when the application is there; uWSGI itself does so before."""
     if address:
@@ -230,7 +249,11 @@ def serve() -> Callable:
     for name in OWN_VARIABLES:
         os.environ.pop(name, None)
     try:
-        application = pyweb_wsgi.site(Server(os.environ["PYWEB_LINK"], os.environ.get("PYWEB_TRANSPORT", ""), uwsgi.numproc))
+        link, transport = os.environ["PYWEB_LINK"], os.environ.get("PYWEB_TRANSPORT", "")
+        silence = float(os.environ.get("PYWEB_SILENCE", 0))
+        server = Server(link, transport, uwsgi.numproc, silence)
+        uwsgi.after_req_hook = server.after_request
+        application = pyweb_wsgi.site(server)
     except BaseException:
         if not is_replacement():
             raise

@@ -26,6 +26,8 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from time import sleep  # what an application makes of the module later is not meant for its server
 
+from pyweb_watchdog import UNWATCHED, Clock, Watchdog
+
 # What a client may have made up: a framework that believes one of these would be told a wrong address, scheme or
 # host, or a wrong proxy for its own requests (HTTP_PROXY). What is true of them is in REMOTE_ADDR, wsgi.url_scheme,
 # HTTP_HOST and SCRIPT_NAME, and of a body in CONTENT_LENGTH and CONTENT_TYPE, which some fronts send twice.
@@ -350,6 +352,7 @@ def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], server
             log(environ, f"{status}: {error}\n")
             result = [response.plain(status)]
         else:
+            response.watch(server.watchdog.begin(environ, server.connection(environ)))
             try:
                 result = response.of(application(environ, response.start))
             except BaseException as error:
@@ -366,8 +369,9 @@ class Server:
     signals: tuple[int, ...] = ()  # those that it handles
     handlers: tuple[Callable, ...] = ()  # those of Python that it has for them
 
-    def __init__(self, link: str = "", errors=None) -> None:
+    def __init__(self, link: str = "", errors=None, watchdog: Watchdog | None = None) -> None:
         self.link = link
+        self.watchdog = watchdog or Watchdog()
         self.errors = errors  # in place of the server's own wsgi.errors
         self.in_child = False  # of the application's, which is no server
         self._names: frozenset = frozenset()  # under which it listens
@@ -377,7 +381,7 @@ class Server:
     def take_over_body(self, environ: dict) -> io.BufferedReader | None:
         """Stand between the application and the server, to know how much of a body is still to come."""
         length = environ.get("CONTENT_LENGTH")
-        if not length or self.link == "embedded" or not length.isdigit() or not int(length):
+        if not length or not length.isdigit() or not int(length):
             return None
         body = io.BufferedReader(self.body(environ["wsgi.input"], int(length)), BLOCK)
         environ["wsgi.input"] = body
@@ -393,6 +397,10 @@ class Server:
         """The result for the server, which sees to what is left of the request when it is closed."""
         return result
 
+    def connection(self, environ: dict) -> int | None:
+        """The descriptor to answer on in place of the application, where there is one."""
+        return None
+
     def begin_process(self) -> None:
         """Called in each process that serves; before the application is loaded, where the server loads it there."""
         self._names = frozenset(name for _descriptor, name, is_listening in sockets() if is_listening)
@@ -401,6 +409,7 @@ class Server:
     def begin_child(self) -> None:
         """Make a child of the application one like any other: signals end it, and it holds no client's connection open."""
         self.in_child = True
+        self.watchdog.leave()
         for number in self.signals:
             handler = _signal.getsignal(number)
             if not callable(handler) or handler in self.handlers:
@@ -457,6 +466,7 @@ class Response:
     """The server's side of PEP 3333 for the application, and the application's for the server."""
 
     begun = False
+    clock = UNWATCHED
     _framed = False
     _kept = b""
     _left: int | None = None  # bytes of the body that Content-Length still promises
@@ -473,6 +483,12 @@ class Response:
         self._frames = server.frames or "PYWEB_CHUNKS" in environ
         self._server = server
         self._start_response = start_response
+
+    def watch(self, clock: Clock) -> None:
+        """The application is called from now on."""
+        self.clock = clock
+        if self._body:
+            self._body.raw.clock = clock
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: tuple | None = None) -> Callable:
         """PEP 3333's start_response()."""
@@ -495,11 +511,14 @@ class Response:
         if not self.begun:
             self.begin()
         data = self.within(data)
+        self.clock.pause()
         if data:
             self._write(self.frame(data))
+        self.clock.resume()
 
     def begin(self, length: int | None = None, exc_info: tuple | None = None) -> None:
         """Hand the start of the response to the server, now that its body begins; length: the body's, where known."""
+        self.clock.pause()
         if not self._status:
             raise RuntimeError("the application has not called start_response()")
         if self._server.in_child:
@@ -528,7 +547,7 @@ class Response:
                     raise
         else:
             self._write = self._start_response(self._status, headers)
-        self.begun = True
+        self.begun = self.clock.begun = True
         # A front sees by a length that something is missing; but Apache over SCGI, which measures a short response itself.
         if length is None and has_body and (self._left is None or self._server.link == "scgi"):
             self._kept = self._server.keep(self._environ)
@@ -559,6 +578,7 @@ class Response:
     def of(self, result: Iterable[bytes]) -> Iterable[bytes]:
         """What the server shall read: the application's result, guarded where reading it runs code of the application."""
         kind = type(result)
+        self.clock.pause()
         if self.begun:
             return Pieces(result, self)
         if kind in (list, tuple):
@@ -615,6 +635,7 @@ class Body(io.RawIOBase):
     def __init__(self, source, length: int) -> None:
         super().__init__()
         self._source = source
+        self.clock = UNWATCHED
         self.left = length  # to come
         self._gathered = None
 
@@ -622,7 +643,11 @@ class Body(io.RawIOBase):
         return True
 
     def readinto(self, buffer) -> int:
-        data = self._gathered.read(len(buffer)) if self._gathered else self.take(len(buffer))
+        self.clock.pause()
+        try:
+            data = self._gathered.read(len(buffer)) if self._gathered else self.take(len(buffer))
+        finally:
+            self.clock.resume()
         buffer[: len(data)] = data
         return len(data)
 
@@ -676,7 +701,9 @@ class Pieces:
             raise StopIteration
         response = self._response
         try:
+            response.clock.resume()
             data = next(self._pieces, None)
+            response.clock.pause()
             if data is not None and type(data) is not bytes:
                 data = as_bytes(data)
             if not response.begun:
@@ -696,7 +723,11 @@ class Pieces:
     def close(self) -> None:
         close = getattr(self._result, "close", None)
         if close is not None:
-            close()
+            self._response.clock.resume()
+            try:
+                close()
+            finally:
+                self._response.clock.pause()
 
 
 def server_error(environ: dict, start_response: Callable) -> bytes:

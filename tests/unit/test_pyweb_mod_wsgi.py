@@ -110,7 +110,7 @@ sys.path[:0] = [{runtime!r}, {here!r}]
 import pyweb_mod_wsgi
 pyweb_mod_wsgi.PAUSE = 0
 pyweb_mod_wsgi.JOURNAL = "/none"
-pyweb_mod_wsgi.serve({{"PYWEB_SITE": "shop", "PYWEB_LINK": "embedded", "PYWEB_APPLICATION": "shop:application"}}, [], 1)
+pyweb_mod_wsgi.serve({{"PYWEB_SITE": "shop", "PYWEB_LINK": "embedded", "PYWEB_SILENCE": "9", "PYWEB_APPLICATION": "shop:application"}}, [], 1)
 print("loaded")
 """
 

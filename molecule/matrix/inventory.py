@@ -61,7 +61,10 @@ def sample(front: str) -> dict:
         "application": "sample:application",
         "source": {"path": str(COLLECTION / "roles" / "app" / "files" / "sample")},
         "environment": {"PYWEB_FRONT": front},
-        "static": [{"url": "/static/", "path": "static/"}],
+        "static": [
+            {"url": "/static/", "path": "static/"},
+            {"url": "/media/", "path": "/var/lib/pyweb/sample/public/media/"},
+        ],
     }
 
 

@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
             site["source"] = {"archive": sent[path]} if path else {"package": site["source"]["package"]}
         runtime = {path.name: path.read_text(encoding="utf-8") for path in sorted(RUNTIME.glob("*.py"))}
         keys = ("name", "account", "slice", "release", "python", "needs_system_python", "source", "requirements", "back_requirements")
-        install = [{key: site[key] for key in keys} for site in missing]
+        install = [{**{key: site[key] for key in keys}, "directories": site.get("directories", [])} for site in missing]
         result.update(self._execute_module("pyweb.stack.release", {"sites": install, "runtime": runtime, "install": True}, task_vars=task_vars))
         self._remove_tmp_path(remote)
         return result

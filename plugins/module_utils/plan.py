@@ -113,6 +113,9 @@ WRITTEN_BY_SITES = ("/var/lib/pyweb/", "/var/cache/pyweb/")
 FRONT_GROUP = "www-data"
 FRONT_PORT = 80
 SITES_ROOT = "/srv/www"
+STATE_ROOT = "/var/lib/pyweb"
+# What the sandbox of every front hides.
+HIDDEN = ("/dev", "/home", "/proc", "/root", "/run/user", "/tmp", "/var/tmp")
 # Below the kernel's default range of ephemeral ports (32768 to 60999), above the registered services in common use.
 PORTS = range(20000, 30000)
 
@@ -355,6 +358,7 @@ def plan(
         elif site is not None:
             _stack(faults, f"sites[{site['label']}].", site, host, fronts, place)
             _refuse_overrides(faults, site, front)
+            _refuse_unserved(faults, site, place)
             _refuse_beyond(faults, site, fronts)
             _refuse_planted(faults, site, fronts)
             _refuse_limits(faults, site)
@@ -395,7 +399,10 @@ def plan(
         site["tls"] = settle(site, (certificates or {}).get(name))
         # The link to the current release is the back's; a front alone goes over to a new one by a reload.
         release = f"{SITES_ROOT}/{name}/current" if place.is_back else site["release"]["path"]
-        site["serves_release"] = any(not static["path"].startswith("/") for static in site["static"])
+        site["directories"] = [static["path"] for static in site["static"] if not static["path"].startswith("/")]
+        site["serves_release"] = bool(site["directories"])
+        site["published"] = sorted({static["path"].rstrip("/") for static in site["static"] if is_below(static["path"], STATE_ROOT)})
+        site["passed"] = passed(site["published"], f"{STATE_ROOT}/{name}")
         for static in site["static"]:
             static["url"] = site["script_name"] + static["url"]
             if not static["path"].startswith("/"):
@@ -415,6 +422,40 @@ def _refuse_overrides(faults: Faults, site: dict, front: str | None) -> None:
             faults.add(
                 f"sites[{site['label']}].static[{number}].allow_override",
                 f"front {front} reads no rules out of directories; leave the key out, or choose front {able}",
+            )
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether an absolute path leads into a directory."""
+    return path.rstrip("/") != folder and path.startswith(f"{folder}/")
+
+
+def passed(paths: list[str], top: str) -> list[str]:
+    """The directories between a directory and some below it, which a front passes through and does not read."""
+    found = set()
+    for path in paths:
+        parts = path[len(top) + 1 :].split("/")
+        found |= {"/".join([top, *parts[:depth]]) for depth in range(1, len(parts))}
+    return sorted(found - set(paths))
+
+
+def _refuse_unserved(faults: Faults, site: dict, place: Place) -> None:
+    """Directories that no front could serve, or that hold more than what is for everybody."""
+    for number, static in enumerate(site["static"]):
+        path, where = static["path"] or "", f"sites[{site['label']}].static[{number}].path"
+        hidden = next((folder for folder in HIDDEN if f"{path}/".startswith(f"{folder}/")), None)
+        if hidden:
+            faults.add(where, f"{path!r} is below {hidden}, which the sandbox hides from the front; choose another directory, such as one below /srv")
+        if not f"{path}/".startswith(f"{STATE_ROOT}/"):
+            continue
+        own = f"{STATE_ROOT}/{site['name']}"
+        if not is_below(path, own):
+            faults.add(where, f"{path!r} holds more than files for everybody; name a directory below {own}/, such as {own}/media/")
+        elif place.apart:
+            faults.add(
+                where,
+                f"{path!r} is written on the backs, and a front of another host has none of it; serve it by the application, "
+                "or from a directory elsewhere that all hosts share",
             )
 
 
@@ -511,7 +552,7 @@ def _refuse_hidden(faults: Faults, outer: dict, inner: dict) -> None:
 # What each stage is told of a site; a role sees nothing that it does not use.
 APP_KEYS = (
     "name", "account", "source", "requirements", "back_requirements", "needs_system_python", "python", "release",
-    "slice", *LIMITS,
+    "slice", "directories", "published", "passed", *LIMITS,
 )  # fmt: skip
 BACK_KEYS = (
     "name", "account", "unit", "slice", "back", "link", "endpoint", "allowed", "release", "runtime", "environment", "secrets", "target",
@@ -543,6 +584,7 @@ def _by_role(front: str | None, sites: list[dict], place: Place) -> dict:
         "backs": backs,
         "sets": ["app", *(f"back_{back}" for back in backs), *([f"front_{front}"] if front else [])],
         "ports": [{"port": port, "unit": FRONTS[front].unit} for port in ports] if front else [],
+        "serves": sorted(_of_others(sites)) if front else [],
         "app_sites": part(APP_KEYS, sites if place.is_back else served),
         **{
             f"back_{back}_sites": part(BACK_KEYS, [site for site in sites if site["back"] == back and site["link"] != EMBEDDED])
@@ -553,6 +595,12 @@ def _by_role(front: str | None, sites: list[dict], place: Place) -> dict:
         "upstreams": [target for site in sites for target in _upstreams(site, place)] if front else [],
         "targets": [_front_target(site, front, place) for site in sites] if front else [],
     }
+
+
+def _of_others(sites: list[dict]) -> set[str]:
+    """Directories of static files that nothing of a site makes, and that have to be there."""
+    paths = {static["path"] for site in sites for static in site["static"]}
+    return {path for path in paths if not is_below(path, SITES_ROOT) and not is_below(path, STATE_ROOT)}
 
 
 def _host(server_names: list[str], taken: set[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import pwd
+import subprocess
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,17 @@ def foreign_account(name: str, home: str) -> str | None:
     if found.pw_dir == home:
         return None
     return f"the account {name} exists on this host for another purpose (home {found.pw_dir}); give the site another name"
+
+
+def unreadable(path: str, account: str) -> str | None:
+    """Why an account cannot serve a directory, if it cannot."""
+    if not os.path.isdir(path):
+        return f"{path} is no directory on this host; make it, or name another in the key static of the site"
+    known = pwd.getpwnam(account)
+    test = ["/usr/bin/test", "-r", path, "-a", "-x", path]
+    if subprocess.run(test, user=known.pw_uid, group=known.pw_gid, extra_groups=[], check=False).returncode != 0:
+        return f"{path} cannot be read by {account}, the account of the front; let it, by the modes of the directory and of those above it"
+    return None
 
 
 def is_there(kind: str, name: str) -> bool:

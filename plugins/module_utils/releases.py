@@ -58,3 +58,19 @@ def missing_of(sites: list[dict]) -> list[str]:
     """Names of the sites whose release is missing."""
     versions = {python: version_of(python) for python in {site["python"] for site in sites}}
     return [site["name"] for site in sites if not complete(site, versions[site["python"]])]
+
+
+def lacking(site: dict) -> list[str]:
+    """What is wrong with a release that has not all directories of its site's static files."""
+    release = Path(site["release"]["path"])
+    return [
+        f"sites[{site['name']}].static: {path!r} is no directory in the release; what makes it, such as collectstatic, "
+        "has to run before the source is deployed, and an empty directory does not travel"
+        for path in site.get("directories") or ()
+        if not (release / path).is_dir()
+    ]
+
+
+def lacking_of(sites: list[dict]) -> list[str]:
+    """The same of all releases that are there."""
+    return [words for site in sites if Path(site["release"]["path"], COMPLETE).is_file() for words in lacking(site)]

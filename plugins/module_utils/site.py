@@ -215,7 +215,7 @@ def _variable(pair: tuple) -> tuple[str, str]:
 
 def _file_path(wanted: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
-        value = text(FILE_PATH, f"{wanted}, of letters, digits and . _ / @ + ~ - only")(value)
+        value = re.sub("//+", "/", text(FILE_PATH, f"{wanted}, of letters, digits and . _ / @ + ~ - only")(value))
         if ".." in value.split("/"):
             raise Fault(f"{value!r} leads out of its directory by '..'; name the place itself")
         return value
@@ -351,7 +351,7 @@ HEALTH_KEYS = {
 
 STATIC_KEYS = {
     "url": Key(_static_url, REQUIRED, "URL path below the site's mount"),
-    "path": Key(_directory, REQUIRED, "directory: absolute, or inside the release"),
+    "path": Key(_directory, REQUIRED, "directory: absolute, or inside the release; one below /var/lib/pyweb/<site> is made for the site to write"),
     "max_age": Key(optional(number(0, 315360000, "seconds")), None, "seconds a client may keep a file; none: no Cache-Control is sent"),
     "allow_override": Key(
         each(choice(*OVERRIDES), "classes of directives", "allow_override: [AuthConfig]"),

@@ -110,6 +110,12 @@ options:
     type: list
     elements: dict
     default: []
+  serves:
+    description:
+      - Directories that the front's account has to be able to read. Where one is missing, or it cannot, nothing is changed.
+    type: list
+    elements: str
+    default: []
   sets:
     description: Names of all sets that this host shall have. A set that is not among them is leaving.
     type: list
@@ -374,10 +380,10 @@ from ansible_collections.pyweb.stack.plugins.module_utils.certificates import Pa
 from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover
 from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, read
 from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS, installed
-from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import foreign_account, not_root, taken_port
+from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import foreign_account, not_root, taken_port, unreadable
 from ansible_collections.pyweb.stack.plugins.module_utils.probing import TARGET_SPEC
 from ansible_collections.pyweb.stack.plugins.module_utils.record import Packages, Record, is_front, lock, records
-from ansible_collections.pyweb.stack.plugins.module_utils.releases import missing_of
+from ansible_collections.pyweb.stack.plugins.module_utils.releases import lacking_of, missing_of
 from ansible_collections.pyweb.stack.plugins.module_utils.rollout import Rollout
 from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, is_active
 
@@ -445,6 +451,7 @@ ARGUMENTS = {
     "accounts": {"type": "list", "elements": "dict", "options": ACCOUNT, "default": []},
     "directories": {"type": "list", "elements": "dict", "options": DIRECTORY, "default": []},
     "releases": {"type": "list", "elements": "dict", "default": []},
+    "serves": {"type": "list", "elements": "str", "default": []},
     "sets": {"type": "list", "elements": "str"},
     "defer": {"type": "bool", "default": False},
     "verify": {"type": "bool", "default": False},
@@ -554,6 +561,8 @@ def main() -> None:
     taken = [holder for holder in (taken_port(**port, active=up) for port in parameters["ports"]) if holder]
     in_the_way = [str(holder) for holder in taken if holder.unit not in of_fronts]
     in_the_way += filter(None, [foreign_account(account["name"], account["home"]) for account in parameters["accounts"]])
+    in_the_way += lacking_of(parameters["releases"])
+    in_the_way += filter(None, [unreadable(path, "www-data") for path in parameters["serves"]])
     if in_the_way:
         module.fail_json(msg="Nothing was changed:\n" + "\n".join(f"* {words}" for words in in_the_way))
     takeover = [holder for holder in taken if holder.wanted_by in {unit.name for unit in units}]

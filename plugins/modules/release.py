@@ -57,6 +57,11 @@ options:
         type: list
         elements: str
         default: []
+      directories:
+        description: Directories of static files, which the release has to have.
+        type: list
+        elements: str
+        default: []
   missing:
     description: Names of the sites whose release is missing, where M(pyweb.stack.apply) has found that out already; the host is not asked again.
     type: list
@@ -111,7 +116,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils.environment_file impor
 from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, give_tree, must, remove_tree, write
 from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import not_root
 from ansible_collections.pyweb.stack.plugins.module_utils.record import lock
-from ansible_collections.pyweb.stack.plugins.module_utils.releases import COMPLETE, complete, outward_links, version_of
+from ansible_collections.pyweb.stack.plugins.module_utils.releases import COMPLETE, complete, lacking, outward_links, version_of
 
 SITE = {
     "name": {"type": "str", "required": True},
@@ -123,6 +128,7 @@ SITE = {
     "source": {"type": "dict"},
     "requirements": {"type": "raw"},
     "back_requirements": {"type": "list", "elements": "str", "default": []},
+    "directories": {"type": "list", "elements": "str", "default": []},
 }
 SYSTEM_PYTHON = "/usr/bin/python3"
 # Made for each site by the role app, for its account alone: what one site's build leaves there must not reach another's.
@@ -236,6 +242,8 @@ def build_in(root: Path, site: dict, version: str, runtime: dict[str, str], star
         raise BuildError(f"sites[{site['name']}]: links lead out of the release, and a front could serve others' files by them; put files there instead:{told}")
     if environment.is_symlink():
         raise BuildError(f"sites[{site['name']}]: the build has put a link in the place of {environment}")
+    if faults := lacking(site):
+        raise BuildError("\n".join(faults))
     write(str(root / COMPLETE), Entry(content=version.encode()))
 
 

@@ -386,6 +386,7 @@ def test_every_combination_is_planned(front, back, link, transport):
         "sets",
         "sites",
         "prune",
+        "serves",
         "remove_data",
         "remove_packages",
     } | ({"front_apache_embedded_sites"} if front == "apache" else set())
@@ -746,6 +747,9 @@ SAFE = {
     "script_name": PATH,
     "url": PATH,
     "path": PATH,
+    "published": PATH,
+    "passed": PATH,
+    "directories": PATH,
     "allow_override": re.compile(r"[A-Za-z]+"),
     "address": re.compile(r"/run/pyweb/[a-z0-9/-]+\.sock|127\.0\.0\.1:[0-9]+"),
     "host": re.compile(r"127\.0\.0\.1"),
@@ -868,3 +872,47 @@ def test_what_is_neither_true_nor_false_is_refused(given):
 def test_no_site_stands_in_the_slice_of_another(name, expected):
     (site,) = plan({"sites": [a_site(name, server_names=[])]})["app_sites"]
     assert site["slice"] == expected
+
+
+# Directories of static files.
+
+
+def static(*paths):
+    return [{"url": f"/{number}/", "path": path} for number, path in enumerate(paths)]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/home/me/static", "is below /home, which the sandbox hides from the front"),
+        ("/tmp", "is below /tmp, which the sandbox hides"),
+        ("/var/tmp/x/", "is below /var/tmp, which the sandbox hides"),
+        ("/var/lib/pyweb", "holds more than files for everybody; name a directory below /var/lib/pyweb/shop/"),
+        ("/var/lib/pyweb/shop", "holds more than files for everybody"),
+        ("/var/lib//pyweb/shop/", "holds more than files for everybody"),
+        ("/var/lib/pyweb/other/media", "holds more than files for everybody"),
+        ("/var/lib/pyweb/shopping/media", "holds more than files for everybody"),
+    ],
+)
+def test_a_directory_that_is_not_for_everybody_is_refused(path, words):
+    (fault,) = faults_of({"sites": [a_site(static=static(path))]})
+    assert fault.startswith("sites[shop].static[0].path: ") and words in fault
+
+
+def test_what_a_site_writes_is_published_and_nothing_beside_it():
+    top = "/var/lib/pyweb/shop"
+    site = one({"sites": [a_site(static=static(f"{top}/a/b//c/", f"{top}/a", f"{top}/x/y", "css/", "/srv/z"))]}, "app_sites")
+    assert site["published"] == [f"{top}/a", f"{top}/a/b/c", f"{top}/x/y"]
+    assert site["passed"] == [f"{top}/a/b", f"{top}/x"]
+    assert site["directories"] == ["css/"]
+
+
+def test_what_a_site_writes_is_not_on_other_hosts():
+    where = Place("web", {"web": "10.0.0.1"}, {"app": "10.0.0.2"}, ("nginx",))
+    with pytest.raises(PlanError, match="is written on the backs, and a front of another host has none of it"):
+        plan({"sites": [a_site(static=static("/var/lib/pyweb/shop/media"))]}, place=where)
+
+
+def test_directories_of_others_have_to_be_there():
+    sites = [a_site(static=static("/srv/z/", "css/", "/var/lib/pyweb/shop/media/"))]
+    assert plan({"sites": sites})["serves"] == ["/srv/z/"]

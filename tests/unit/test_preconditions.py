@@ -12,7 +12,13 @@ import socket
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.pyweb.stack.plugins.modules import apply, release, retire
-from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import foreign_account, holders, listeners, taken_port
+from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import (
+    foreign_account,
+    holders,
+    listeners,
+    taken_port,
+    unreadable,
+)
 
 TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1 0000000000000000 100 0 0 10 0
@@ -67,3 +73,15 @@ def test_an_account_that_is_not_root_is_told_the_remedy(monkeypatch, capsys, mod
     answer = json.loads(capsys.readouterr().out)
     assert answer["failed"]
     assert "the account on the host is nobody; connect as root, or add --become" in answer["msg"]
+
+
+def test_a_directory_that_the_front_cannot_serve_is_named(tmp_path):
+    account = pwd.getpwuid(os.geteuid()).pw_name
+    assert unreadable(str(tmp_path), account) is None
+    assert "is no directory on this host; make it" in unreadable(str(tmp_path / "none"), account)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as another account")
+def test_a_directory_that_is_closed_to_the_front_is_named(tmp_path):
+    tmp_path.chmod(0o700)
+    assert "cannot be read by nobody, the account of the front" in unreadable(str(tmp_path), "nobody")

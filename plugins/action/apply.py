@@ -59,6 +59,7 @@ class ActionModule(ActionBase):
             answer.update(changed=True, packages=missing)
         result.update(answer)
         result.pop("invocation", None)
+        result["sites"] = _by_site(arguments, answer)
         if answer.get("leaving"):
             result["ansible_facts"] = {"pyweb_leaving": True}
         if not self._task.diff:
@@ -79,6 +80,16 @@ class ActionModule(ActionBase):
             path = SHARED / name
         content = render(self._templar, path, task_vars, site)
         return {**{key: value for key, value in file.items() if key != "template"}, "content": content}
+
+
+def _by_site(arguments: dict, answer: dict) -> dict[str, list[str]]:
+    """The files and units that changed, or would, by their sites; what all sites share is under an empty name."""
+    changed: dict[str, list[str]] = {}
+    for item in arguments["files"] + arguments["units"]:
+        key = item.get("path") or item["name"]
+        if key in (answer.get("files") or ()) or key in (answer.get("units") or ()):
+            changed.setdefault(item["site"], []).append(key)
+    return changed
 
 
 def render(templar, path: Path, variables: dict, site: dict | None) -> str:

@@ -30,6 +30,9 @@ class ActionModule(ActionBase):
             answer = self._execute_module("pyweb.stack.release", {"sites": wanted}, task_vars=task_vars)
         if answer.get("failed") or not answer.get("missing") or self._task.check_mode:
             result.update(answer)
+            built = "".join(f"{site['release']['path']}\n" for site in sites if site["name"] in (answer.get("missing") or ()))
+            if built and self._task.diff:
+                result["diff"] = {"before": "", "after": built, "before_header": "releases", "after_header": "releases to build"}
             return result
 
         missing = [dict(site) for site in sites if site["name"] in answer["missing"]]

@@ -250,6 +250,13 @@ def _timeouts(site: dict) -> dict[str, int]:
     }
 
 
+def _build(site: dict, contents: str) -> str:
+    """What is going to be built of a site, in words."""
+    source, requirements = site["source"].get("path") or site["source"].get("package"), site["requirements"]
+    needs = requirements if isinstance(requirements, str) else ", ".join(requirements) or "no requirements"
+    return f"{site['name']} - release {site['release']['id']} from {source}{f' ({contents})' if contents else ''}, {site['python']}, {needs}"
+
+
 def _runtime(site: dict) -> dict[str, str]:
     """What the wrapper around the application and flup's runner read from their environment."""
     keys = (
@@ -387,6 +394,7 @@ def plan(
         site["endpoint"] = next(iter(own), None)
         site["allowed"] = place.allowed if site["endpoint"] else []
         site["release"] = _release(site, source.get("digest", ""), runtime + "".join(site["back_requirements"]))
+        site["build"] = _build(site, source.get("contents", ""))
         site["account"] = name
         site["host"] = _host(site["server_names"], server_names)
         site["unit"] = _unit(site, fronts[0])
@@ -552,7 +560,7 @@ def _refuse_hidden(faults: Faults, outer: dict, inner: dict) -> None:
 # What each stage is told of a site; a role sees nothing that it does not use.
 APP_KEYS = (
     "name", "account", "source", "requirements", "back_requirements", "needs_system_python", "python", "release",
-    "slice", "directories", "published", "passed", *LIMITS,
+    "slice", "directories", "published", "passed", "build", *LIMITS,
 )  # fmt: skip
 BACK_KEYS = (
     "name", "account", "unit", "slice", "back", "link", "endpoint", "allowed", "release", "runtime", "environment", "secrets", "target",
@@ -585,6 +593,7 @@ def _by_role(front: str | None, sites: list[dict], place: Place) -> dict:
         "sets": ["app", *(f"back_{back}" for back in backs), *([f"front_{front}"] if front else [])],
         "ports": [{"port": port, "unit": FRONTS[front].unit} for port in ports] if front else [],
         "serves": sorted(_of_others(sites)) if front else [],
+        "table": [_row(site, front, place) for site in sites],
         "app_sites": part(APP_KEYS, sites if place.is_back else served),
         **{
             f"back_{back}_sites": part(BACK_KEYS, [site for site in sites if site["back"] == back and site["link"] != EMBEDDED])
@@ -594,6 +603,21 @@ def _by_role(front: str | None, sites: list[dict], place: Place) -> dict:
         **({f"front_{front}_sites": part(FRONT_KEYS, sites)} if front else {}),
         "upstreams": [target for site in sites for target in _upstreams(site, place)] if front else [],
         "targets": [_front_target(site, front, place) for site in sites] if front else [],
+    }
+
+
+def _row(site: dict, front: str | None, place: Place) -> dict:
+    """What the table at the end of a run says of a site."""
+    scheme = "https" if site["tls"] else "http"
+    name = next(iter(site["server_names"]), place.host)
+    link = "/".join(filter(None, (site["link"], site["transport"])))
+    return {
+        "site": site["name"],
+        "URL": f"{scheme}://{name}{site['script_name']}/" if front else None,
+        "front": front,
+        "back": site["back"] if place.is_back else None,
+        "link": link,
+        "release": site["release"]["id"] if place.is_back or site["serves_release"] else None,
     }
 
 

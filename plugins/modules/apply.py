@@ -367,6 +367,10 @@ leaving:
   description: Whether the host has something that is no longer wanted, for M(pyweb.stack.retire) to remove.
   type: bool
   returned: always
+sites:
+  description: The files and units that changed, or would, by the site that they are for; what all sites share is under an empty name.
+  type: dict
+  returned: always
 missing_releases:
   description: Sites whose release is missing.
   type: list

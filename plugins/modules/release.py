@@ -79,8 +79,8 @@ attributes:
     support: full
     description: Says which releases would be installed.
   diff_mode:
-    support: none
-    description: A release is immutable; a new one shows in the result.
+    support: full
+    description: Names the releases that would be built.
   idempotent:
     support: full
     description: A release that is complete is left as it is.

@@ -387,6 +387,7 @@ def test_every_combination_is_planned(front, back, link, transport):
         "sites",
         "prune",
         "serves",
+        "table",
         "remove_data",
         "remove_packages",
     } | ({"front_apache_embedded_sites"} if front == "apache" else set())
@@ -750,6 +751,7 @@ SAFE = {
     "published": PATH,
     "passed": PATH,
     "directories": PATH,
+    "build": re.compile(r"[^\n]*"),
     "allow_override": re.compile(r"[A-Za-z]+"),
     "address": re.compile(r"/run/pyweb/[a-z0-9/-]+\.sock|127\.0\.0\.1:[0-9]+"),
     "host": re.compile(r"127\.0\.0\.1"),

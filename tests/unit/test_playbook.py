@@ -65,6 +65,9 @@ def test_hosts_without_groups_do_not_depend_on_each_other(collections, tmp_path)
     status, output = run(collections, {"all": {"hosts": hosts}}, tmp_path)
     assert status != 0
     assert ran(output) == {("app", "third"), ("back_uwsgi", "third"), ("front_nginx", "third")}, output
+    table = [line.strip().strip('",').split() for line in output.splitlines() if " http://" in line or "nothing" in line or "failed" in line[-9:]]
+    ends = {(row[0], row[-1]) for row in table}
+    assert {("down", "failed"), ("failing", "failed"), ("refused", "failed"), ("third", "nothing")} <= ends, output
 
 
 def grouped(**backs: dict) -> dict:
@@ -78,6 +81,7 @@ def test_no_front_changes_where_a_back_is_lost_and_the_run_says_why(collections,
     assert status != 0
     assert "front_nginx" not in {role for role, _host in ran(output)}
     assert "one failed or cannot be reached" in output
+    assert re.search(r"\bone +sample .* failed\b", output), "the table is there nevertheless"
 
 
 def test_no_host_changes_where_the_plan_of_one_is_refused(collections, tmp_path):

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The table at the end of a run: each site of each host, what serves it, and what changed. Pure.
+
+No cell holds a space, since Ansible breaks long lines at single ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+HEAD = ("host", "site", "URL", "front", "back", "link", "release")
+NONE = "-"
+# The files of a site that a reader knows by their names; of others the role is enough.
+NAMED = ("environment", "secrets")
+
+
+def report(known: Mapping[str, Mapping], alive: list[str], check: bool) -> list[str]:
+    """The lines of the table; none where no host has a plan.
+
+    known: what is registered for each host of the run. alive: the hosts that have not failed.
+    """
+    if not any(_plan(values) for values in known.values()):
+        return []
+    rows = [(*HEAD, "would-change" if check else "changed")]
+    for host, values in known.items():
+        plan, failed = _plan(values), host not in alive
+        changes = _changes(plan, values)
+        for row in plan.get("table") or ([{"site": NONE}] if failed else []):
+            words = [*changes.pop(row["site"], ()), *(["failed"] if failed else [])]
+            rows.append((host, *[row.get(key) or NONE for key in HEAD[1:]], ",".join(words) or "nothing"))
+        for site, words in sorted(changes.items()):
+            rows.append((host, site or "(all)", *[NONE] * (len(HEAD) - 2), ",".join(words)))
+    widths = [max(len(row[number]) for row in rows) for number in range(len(HEAD) + 1)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def _plan(values: Mapping) -> Mapping:
+    return (values.get("pyweb_planned") or {}).get("plan") or {}
+
+
+def _changes(plan: Mapping, values: Mapping) -> dict[str, list[str]]:
+    """What changed of each site, in words; of what all sites share under an empty name."""
+    found: dict[str, list[str]] = {}
+
+    def note(site: str, word: str) -> None:
+        words = found.setdefault(site, [])
+        if word not in words:
+            words.append(word)
+
+    for role in plan.get("sets", []):
+        applied = values.get(f"__{role}_applied") or {}
+        for site in applied.get("missing_releases") or []:
+            note(site, "release")
+        if applied.get("packages"):
+            note("", "packages")
+        for site, keys in (applied.get("sites") or {}).items():
+            for key in keys:
+                name = key.rpartition("/")[2]
+                word = ("limits" if site else "accounts") if role == "app" else role.partition("_")[0]
+                # Items of another kind have names, too, such as the modules of Apache.
+                note(site if site in plan["sites"] else "", name if name in NAMED else word)
+    # A site's account has its name, and goes with it.
+    for site in (values.get("pyweb_retired") or {}).get("accounts") or []:
+        note(site, "removed")
+    return found

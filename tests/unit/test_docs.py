@@ -59,7 +59,8 @@ def test_example_inventory_in_the_readme_is_planned():
 
 
 def test_example_of_several_hosts_in_the_readme_is_planned():
-    _first, inventory = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(all:.*?)```", README, re.S))
+    inventories = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(all:.*?)```", README, re.S)]
+    inventory = next(each for each in inventories if "children" in each["all"])
     groups = {name: group["hosts"] for name, group in inventory["all"]["children"].items()}
     known = {host: {**inventory["all"]["vars"], **told} for hosts in groups.values() for host, told in hosts.items()}
     for host in known:

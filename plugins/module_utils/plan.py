@@ -10,6 +10,7 @@ a new server is a new row here and a new role.
 
 from __future__ import annotations
 
+import re
 import hashlib
 import json
 import zlib
@@ -59,6 +60,7 @@ class Back:
     tasks: int = 8
     requirements: tuple[str, ...] = ()
     needs_system_python: bool = False
+    starts_with_environment: bool = True  # its processes have the site's variables from their start
 
 
 # The link of a back that runs inside the front: nothing listens, so there is no transport and no endpoint.
@@ -88,7 +90,7 @@ FRONTS = {
 BACKS = {
     "uwsgi": Back(links=("uwsgi", "http", "fastcgi", "scgi"), needs_system_python=True),
     "flup": Back(links=("scgi", "fastcgi"), requirements=("flup==1.0.3",)),
-    "mod_wsgi": Back(links=(EMBEDDED, "http"), tasks=80, needs_system_python=True),
+    "mod_wsgi": Back(links=(EMBEDDED, "http"), tasks=80, needs_system_python=True, starts_with_environment=False),
 }
 TRANSPORTS = ("unix", "tcp")
 # What a site may take of its host.
@@ -102,6 +104,13 @@ TCP_ONLY = {
 # What of a host goes with the sites and servers that it shall have no longer, and how that may be written.
 REMOVAL = {"prune": True, "remove_data": False, "remove_packages": False}
 FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+# What the C library and Python read as a process starts, and nothing can make up for later (ld.so(8), mallopt(3), python --help-env).
+READ_AT_START = re.compile(
+    "(LD|MALLOC)_.+|GLIBC_TUNABLES|PYTHON("
+    "COERCECLOCALE|DEBUG|DEVMODE|EXECUTABLE|FAULTHANDLER|HASHSEED|HOME|INTMAXSTRDIGITS|MALLOC|MALLOCSTATS|NODEBUGRANGES"
+    "|NOUSERSITE|OPTIMIZE|PERFSUPPORT|PLATLIBDIR|PROFILEIMPORTTIME|SAFEPATH|TRACEMALLOC|USERBASE|VERBOSE|WARNDEFAULTENCODING"
+    "|WARNINGS)"
+)
 DEFAULTS = {"front": "nginx", "back": "uwsgi", "tls_profile": "intermediate"}
 
 # A file inside the source that says what to install for it.
@@ -369,6 +378,7 @@ def plan(
             _refuse_beyond(faults, site, fronts)
             _refuse_planted(faults, site, fronts)
             _refuse_limits(faults, site)
+            _refuse_late(faults, site)
             site["tls"] = check_tls(faults, site, tuple(server for server in fronts if not FRONTS[server].tls))
             sites.append(site)
     if not given:
@@ -497,6 +507,16 @@ def _refuse_planted(faults: Faults, site: dict, fronts: tuple[str, ...]) -> None
             if static["path"] and static["path"].startswith(WRITTEN_BY_SITES):
                 what = f"{static['path']!r} is a directory that the site writes, and front {front} follows every link in it, also to other sites' files"
                 faults.add(f"sites[{site['label']}].static[{number}].path", f"{what}; let the application serve these files, or choose another front")
+
+
+def _refuse_late(faults: Faults, site: dict) -> None:
+    """Variables that a program reads as it starts, where the site's come later."""
+    if site["back"] and not BACKS[site["back"]].starts_with_environment:
+        for key in ("environment", "secrets"):
+            for name in sorted(filter(READ_AT_START.fullmatch, site[key] or ())):
+                others = ", ".join(back for back in BACKS if BACKS[back].starts_with_environment)
+                what = f"{name!r} is read as a process starts, and those of back {site['back']} have the site's variables only later"
+                faults.add(f"sites[{site['label']}].{key}", f"{what}; leave it out, or choose another back: {others}")
 
 
 def _refuse_limits(faults: Faults, site: dict) -> None:

@@ -1214,6 +1214,7 @@ def smuggling(target: Target) -> Iterator[Check]:
 
 import fields  # noqa: E402, F401 (it adds a group, with what is above)
 import fronts  # noqa: E402, F401 (the same)
+import programs  # noqa: E402, F401 (the same)
 
 # By hand
 

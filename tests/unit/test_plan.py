@@ -918,3 +918,17 @@ def test_what_a_site_writes_is_not_on_other_hosts():
 def test_directories_of_others_have_to_be_there():
     sites = [a_site(static=static("/srv/z/", "css/", "/var/lib/pyweb/shop/media/"))]
     assert plan({"sites": sites})["serves"] == ["/srv/z/"]
+
+
+@pytest.mark.parametrize("key", ["environment", "secrets"])
+@pytest.mark.parametrize("name", ["PYTHONHASHSEED", "MALLOC_ARENA_MAX", "LD_PRELOAD", "PYTHONOPTIMIZE", "GLIBC_TUNABLES"])
+def test_a_variable_that_comes_too_late_is_refused(key, name):
+    site = a_site(**{key: {name: "1"}})
+    (fault,) = faults_of({"back": "mod_wsgi", "sites": [site]})
+    assert fault.startswith(f"sites[shop].{key}: {name!r} is read as a process starts") and "choose another back: uwsgi, flup" in fault
+    assert plan({"back": "uwsgi", "sites": [site]}) and plan({"back": "flup", "sites": [site]})
+
+
+@pytest.mark.parametrize("name", ["TZ", "LANG", "PYTHONPATH", "PYTHONUTF8", "PYTHONUNBUFFERED", "PYTHONANYWHERE_SITE", "MY_LD_PATH"])
+def test_a_variable_that_takes_effect_later_is_taken(name):
+    assert plan({"back": "mod_wsgi", "sites": [a_site(environment={name: "1"})]})

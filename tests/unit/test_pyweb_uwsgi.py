@@ -334,3 +334,21 @@ def test_what_a_thread_starts_is_not_deaf_to_signals(wsgi, module):
     one.start()
     one.join()
     assert masks == [set()]
+
+
+def test_a_connection_that_is_settled_is_for_no_program_meanwhile(module, uwsgi, monkeypatch):
+    """Another thread may start one at any time."""
+    keeper = module.Keeper(1)
+    inheritable = []
+    close = os.close
+
+    def closing(descriptor):
+        inheritable.append(os.get_inheritable(descriptor))
+        close(descriptor)
+
+    front, back = socket.socketpair()
+    with front, back:
+        token = keeper.keep(back.fileno())
+        monkeypatch.setattr(os, "close", closing)
+        keeper.settle(token)
+    assert inheritable == [False]

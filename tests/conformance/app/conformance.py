@@ -22,6 +22,7 @@ import tempfile
 import time
 from urllib.parse import parse_qsl, quote
 
+import processes
 from representations import plant, tagged
 
 BLOCK = random.Random(0).randbytes(65536 - 8)
@@ -250,7 +251,7 @@ def replaced(environ, start_response, query):
 
 ACTIONS = {
     "about": about, "answer": answer, "big": big, "closing": closing, "die": die, "download": download, "fail": fail, "ignore": ignore,
-    "plant": plant, "replaced": replaced, "seen": seen, "sleep": sleep, "stream": stream, "tagged": tagged, "upload": upload,
+    "plant": plant, "replaced": replaced, "seen": seen, "sleep": sleep, "stream": stream, "tagged": tagged, "upload": upload, **processes.ACTIONS,
 }  # fmt: skip
 
 

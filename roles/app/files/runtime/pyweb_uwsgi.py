@@ -10,6 +10,7 @@ Environment: those that pyweb_wsgi reads, and PYWEB_TRANSPORT and PYWEB_NOTIFY_S
 
 from __future__ import annotations
 
+import array
 import functools
 import io
 import itertools
@@ -153,11 +154,12 @@ class Keeper:
             kept = []
             try:
                 while True:
-                    kept.append(socket.recv_fds(receiver, 64, 1))
+                    # A program that another thread starts meanwhile must not hold them open; recv_fds() ignores the flag.
+                    kept.append(receiver.recvmsg(64, socket.CMSG_LEN(4), socket.MSG_CMSG_CLOEXEC))
             except BlockingIOError:
                 pass
-            for other, descriptors, *_flags in kept:
-                for descriptor in descriptors:
+            for other, ancillary, *_flags in kept:
+                for descriptor in array.array("i", ancillary[0][2]) if ancillary else ():
                     front = poll()
                     front.register(descriptor, 0)
                     if other != token and not front.poll(0):

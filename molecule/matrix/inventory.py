@@ -50,7 +50,7 @@ def sites_of(back: str, link: str, transport: str | None) -> list[dict]:
 
 def files_of(name: str) -> list[dict]:
     """Of the release, which is root's, and of the site's own directory."""
-    return [{"url": "/static/", "path": "static/"}, {"url": "/state/", "path": f"/var/lib/pyweb/{name}/"}]
+    return [{"url": "/static/", "path": "static/"}, {"url": "/state/planted/", "path": f"/var/lib/pyweb/{name}/planted/"}]
 
 
 def sample(front: str) -> dict:

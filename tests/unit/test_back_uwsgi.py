@@ -36,3 +36,8 @@ def test_systemd_is_told_by_the_processes():
     assert "NotifyAccess=all" in lines
     start = "ExecStart=/usr/bin/env --unset=NOTIFY_SOCKET PYWEB_NOTIFY_SOCKET=${NOTIFY_SOCKET} /usr/bin/uwsgi"
     assert any(line.startswith(start) for line in lines)
+
+
+def test_the_master_holds_what_keeps_connections_open():
+    """Where a worker alone had it, its death would end a response that then looks whole."""
+    assert "shared-import = pyweb_uwsgi" in written(".ini")

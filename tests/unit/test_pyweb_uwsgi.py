@@ -87,7 +87,7 @@ def keeping(wsgi, module, uwsgi, monkeypatch):
     """Asks an application over a connection that is closed after it; returns the front's end of it."""
     gc.collect()
     before = descriptors()
-    server = module.Server("uwsgi", "unix", 1)
+    server = module.Server("uwsgi", "unix")
     monkeypatch.setattr(wsgi, "PAUSE", 0)
 
     def ask(application):
@@ -103,7 +103,7 @@ def keeping(wsgi, module, uwsgi, monkeypatch):
         return front
 
     yield ask
-    assert descriptors() == before + 2, "the keeper's own"
+    assert descriptors() == before
 
 
 def fails_with_a_length(environ, start_response):
@@ -148,7 +148,7 @@ def test_a_good_stream_is_none_the_worse_where_too_many_have_failed(keeping):
 
 def test_a_stream_outlives_its_process_until_it_is_complete(wsgi, module, uwsgi):
     front, back = socket.socketpair()
-    server = module.Server("scgi", "tcp", 1)
+    server = module.Server("scgi", "tcp")
     with front, back:
         front.setblocking(False)
         uwsgi.connection_fd = back.fileno
@@ -179,7 +179,7 @@ class Source:
 def posted(wsgi, module, link, source, length, application, start_response=lambda *args: None):
     """The answer of an application that uWSGI runs."""
     environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(length), "wsgi.input": source, "wsgi.errors": io.StringIO()}
-    return wsgi.wrap(application, [], module.Server(link, "unix", 1))(environ, start_response)
+    return wsgi.wrap(application, [], module.Server(link, "unix"))(environ, start_response)
 
 
 @pytest.mark.parametrize(("link", "ends"), [("fastcgi", 1), ("uwsgi", 0)])
@@ -324,7 +324,7 @@ def test_what_a_thread_starts_is_not_deaf_to_signals(wsgi, module):
         begin(start_response)
         return []
 
-    wrapped = wsgi.wrap(application, (), module.Server("uwsgi", "unix", 1))
+    wrapped = wsgi.wrap(application, (), module.Server("uwsgi", "unix"))
 
     def thread():
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

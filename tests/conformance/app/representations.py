@@ -33,11 +33,7 @@ def tagged(environ, start_response, query):
 
 def plant(environ, start_response, query):
     """Files in a directory of the site's own that the front serves, and links; extensions: of files to be."""
-    home = Path("/var/lib/pyweb", os.environ["PYWEB_SITE"])
-    directory = home / "planted"
-    directory.mkdir(exist_ok=True)
-    for path in (home, directory):
-        path.chmod(0o755)
+    directory = Path("/var/lib/pyweb", os.environ["PYWEB_SITE"], "planted")
     for name in ("own.txt", *(f"a.{extension}" for extension in query.get("extensions", "").split(","))):
         (directory / name).write_text("own")
         (directory / name).chmod(0o644)

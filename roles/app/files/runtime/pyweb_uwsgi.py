@@ -44,7 +44,7 @@ class Server(pyweb_wsgi.Server):
         signal.SIGALRM, signal.SIGTERM, signal.SIGTSTP, signal.SIGURG, signal.SIGWINCH,
     )  # fmt: skip
 
-    def __init__(self, link: str, transport: str, workers: int, silence: float = 0) -> None:
+    def __init__(self, link: str, transport: str, silence: float = 0) -> None:
         # uWSGI's own limit counts whole requests, and any that ends in the process lifts it for all.
         watchdog = Watchdog(silence, functools.partial(answer, link), wind=wind)
         # Its own wsgi.errors keeps lines until there are more, and fails where one is odd.
@@ -52,7 +52,7 @@ class Server(pyweb_wsgi.Server):
         self._unblocked: set[int] = set()  # threads
         self._resets = link in ("uwsgi", "scgi", "fastcgi") and transport == "tcp"
         self._in_records = link == "fastcgi"
-        self._keeper = None if link == "http" else Keeper(workers)
+        self._keeper = None if link == "http" else KEEPER
 
     def begin_process(self) -> None:
         if uwsgi.worker_id():
@@ -167,6 +167,10 @@ class Keeper:
                     os.close(descriptor)
 
 
+# The master imports this file before it forks (shared-import), and so holds what a worker would take with it.
+KEEPER = Keeper(uwsgi.numproc)
+
+
 class Drained:
     """A result that reads what is left of the request when it is closed."""
 
@@ -253,7 +257,7 @@ def serve() -> Callable:
     try:
         link, transport = os.environ["PYWEB_LINK"], os.environ.get("PYWEB_TRANSPORT", "")
         silence = float(os.environ.get("PYWEB_SILENCE", 0))
-        server = Server(link, transport, uwsgi.numproc, silence)
+        server = Server(link, transport, silence)
         uwsgi.after_req_hook = server.after_request
         application = pyweb_wsgi.site(server)
     except BaseException:

@@ -151,6 +151,10 @@ class Rollout:
             record.claim(kind, wanted)
         for name in gone:
             record.drop("units", name)
+        # Whichever front made them first: the last one takes them away, where they are empty then.
+        for item in self._parameters["certificates"]:
+            folder = os.path.dirname(item["certificate"])
+            record.items["directories"].setdefault(folder, {"site": "", "holds": "others", "leaving": False})
         # What is leaving may come back, and then its unit has to know what it still runs with.
         leaving = {key: value for key, value in record.effects.items() if key.split(" ")[0] in record.leaving("units")}
         self._change.keep({**leaving, **self.digests()})

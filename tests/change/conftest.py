@@ -64,6 +64,12 @@ class Host:
             session.trust_env = False
             return session.get(f"http://{self.address}{path}", headers={"Host": name, "Accept": "application/json"}, timeout=30)
 
+    def ask_plainly(self, name: str, path: str = "/") -> requests.Response:
+        """The answer itself, be it a redirect."""
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(f"http://{self.address}{path}", headers={"Host": name}, timeout=30, allow_redirects=False)
+
 
 @pytest.fixture(scope="session", name="host")
 def the_host():

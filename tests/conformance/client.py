@@ -5,7 +5,7 @@
 
 """Ask a conformance application (app/conformance.py) through whatever serves it, and compare with what is expected.
 
-    python tests/conformance/client.py http://HOST[:PORT][/MOUNT] [--host NAME] [--front nginx --back uwsgi --link http --transport unix]
+    python tests/conformance/client.py http[s]://HOST[:PORT][/MOUNT] [--host NAME] [--front nginx --back uwsgi --link http --transport unix]
 
 The stack's names choose the rows of docs/deviations.yml that are expected of it. Anything else that deviates, and a
 row that holds no longer, is unexpected, and the exit status is 1.
@@ -21,6 +21,7 @@ import itertools
 import json
 import secrets
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ from conformance import pattern  # noqa: E402 (the path comes first)
 from deviations import find, load  # noqa: E402
 
 TIMEOUT = 30
+PORTS = {"http": 80, "https": 443}
 LARGE = 50 * 1024 * 1024
 LIE = "203.0.113.9"
 LIAR = "evil.example"
@@ -67,6 +69,14 @@ class Response:
         return self.status < 100 or 400 <= self.status < 500 or self.status in (501, 505)
 
 
+@functools.cache
+def without_verification() -> ssl.SSLContext:
+    """What is served is asked here, and not by whom; HTTP/2 is not offered."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 class Wire:
     """A connection to a server, on which exactly the given bytes are sent."""
 
@@ -78,6 +88,8 @@ class Wire:
         self.sock.connect((target.address, target.port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.own_address = self.sock.getsockname()[0]
+        if target.scheme == "https":
+            self.sock = without_verification().wrap_socket(self.sock, server_hostname=target.name)
         self._file = self.sock.makefile("rb", 1 << 16)
 
     def __enter__(self) -> Wire:
@@ -97,6 +109,13 @@ class Wire:
     def read_through(self, wrapper: Callable) -> None:
         """Read what comes from now on by wrapper(file)."""
         self._file = wrapper(self._file)
+
+    def something_comes(self, within: float) -> bool:
+        """Whether the server sends anything now; what it is stays to be read."""
+        self.sock.settimeout(within)
+        came = bool(self._file.peek(1))
+        self.sock.settimeout(TIMEOUT)
+        return came
 
     def response(self, head: bool = False) -> Response:
         """Read one response, as much of it as there is."""
@@ -192,10 +211,11 @@ class Target:
     back: str = ""
     link: str = ""
     transport: str = ""
+    scheme: str = "http"
 
     @property
     def host(self) -> str:
-        return self.name if self.port == 80 else f"{self.name}:{self.port}"
+        return self.name if self.port == PORTS[self.scheme] else f"{self.name}:{self.port}"
 
     def head(self, method: str, path: str | bytes, headers=(), version: str = "1.1") -> bytes:
         """A request's head; path is below the mount and sent as it is."""
@@ -340,16 +360,17 @@ def environ(target: Target) -> Iterator[Check]:
         "REMOTE_ADDR": own,
         "HTTP_HOST": target.host,
         "wsgi.version": [1, 0],
-        "wsgi.url_scheme": "http",
+        "wsgi.url_scheme": target.scheme,
         "wsgi.run_once": False,
     }
     for key, value in wanted.items():
         yield Check(key, lambda t, key=key: t.environ("/a%20b?c=%20d").get(key), (value,))
-    for key in ("CONTENT_TYPE", "CONTENT_LENGTH", "HTTPS", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING"):
+    yield Check("HTTPS", lambda t: t.environ().get("HTTPS") or "absent", ("on" if target.scheme == "https" else "absent",))
+    for key in ("CONTENT_TYPE", "CONTENT_LENGTH", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING"):
         yield Check(f"{key} without a body", lambda t, key=key: t.environ("/a%20b?c=%20d").get(key) or "absent", ("absent",))
     for key in ("wsgi.input", "wsgi.errors"):
         yield Check(key, lambda t, key=key: "is there" if t.environ("/a%20b?c=%20d").get(key) else "absent", ("is there",))
-    yield Check("the client's port is not the front's", lambda t: "right" if t.environ().get("REMOTE_PORT") != "80" else "wrong", ("right",))
+    yield Check("the client's port is not the front's", lambda t: "right" if t.environ().get("REMOTE_PORT") != str(target.port) else "wrong", ("right",))
 
     def strings(t):
         bad = [key for key, value in t.environ("/a%20b?c=%20d").items() if key.isupper() and not isinstance(value, str)]
@@ -490,7 +511,7 @@ def lies(target: Target) -> Iterator[Check]:
         told = t.environ("/", ((name, value),))
         if "status" in told:
             return "refused" if Response(status=told["status"]).refused else f"status {told['status']}"
-        truth = {"REMOTE_ADDR": own, "wsgi.url_scheme": "http", "HTTP_HOST": t.host, "SERVER_NAME": t.name, "SERVER_PORT": str(t.port), "SCRIPT_NAME": t.mount, "PATH_INFO": "/"}
+        truth = {"REMOTE_ADDR": own, "wsgi.url_scheme": t.scheme, "HTTP_HOST": t.host, "SERVER_NAME": t.name, "SERVER_PORT": str(t.port), "SCRIPT_NAME": t.mount, "PATH_INFO": "/"}
         wrong = [f"{key}={told.get(key)}" for key, true in truth.items() if told.get(key) != true]
         # Also a value of the front's own making is not the client's business: the application must not see the field.
         shown = [key for key in told if key == "HTTP_" + name.upper().replace("-", "_")]
@@ -501,7 +522,7 @@ def lies(target: Target) -> Iterator[Check]:
             continue
         for spelling in dict.fromkeys([name, name.replace("-", "_"), name.replace("-", "_", 1), name.lower()]):
             yield Check(f"{spelling}: {value}", lambda t, spelling=spelling, value=value: believed(t, spelling, value), ("not believed", "refused"))
-    for spelling, value in (("Content_Length", "3"), ("Content_Type", "x/y"), ("Transfer_Encoding", "chunked"), ("Script-Name", "/evil"), ("Https", "on"), ("Remote-User", "root")):
+    for spelling, value in (("Content_Length", "3"), ("Content_Type", "x/y"), ("Transfer_Encoding", "chunked"), ("Script-Name", "/evil"), ("Https", "off" if target.scheme == "https" else "on"), ("Remote-User", "root")):
 
         def variables(t, spelling=spelling, value=value):
             told = t.environ("/", ((spelling, value),))
@@ -518,7 +539,7 @@ def lies(target: Target) -> Iterator[Check]:
 
     def absolute(t, uri_host, host):
         with Wire(t) as wire:
-            wire.send(f"GET http://{uri_host}{t.mount}/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            wire.send(f"GET {t.scheme}://{uri_host}{t.mount}/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             answer = wire.response()
         if answer.status != 200:
             return "refused" if answer.refused else f"status {answer.status}"
@@ -597,7 +618,7 @@ def answers(target: Target) -> Iterator[Check]:
 
             yield Check(f"{status} to {location}", redirect, ([status, location],))
     # With the address that the back is asked by, a careless proxy rewrites it.
-    own = f"http://{target.host}{target.mount}/x"
+    own = f"{target.scheme}://{target.host}{target.mount}/x"
     yield Check("redirect to itself", lambda t: t.ask(t.action("answer", line="302 Found", header=f"Location: {own}")).get("Location"), (own,))
     cookies = ["a=1; Path=/; HttpOnly", "b=2; Expires=Thu, 01 Jan 2099 00:00:00 GMT"]
     header = [f"Set-Cookie: {cookie}" for cookie in cookies]
@@ -736,9 +757,7 @@ def bodies(target: Target) -> Iterator[Check]:
         with Wire(t) as wire:
             framing = ("Transfer-Encoding", "chunked") if coding else ("Content-Length", len(small))
             wire.send(t.head("POST", t.action("upload"), [framing, ("Expect", "100-continue"), ("Connection", "close")]))
-            wire.sock.settimeout(2)
-            asked_for = bool(wire.sock.recv(1, socket.MSG_PEEK))
-            wire.sock.settimeout(TIMEOUT)
+            asked_for = wire.something_comes(within=2)
             wire.send(chunks(small, 5) if coding else small)
             answer = wire.response()
         return [asked_for and answer.interim, uploaded(answer, small)]
@@ -1239,7 +1258,7 @@ def main() -> int:
     url = urlsplit(chosen.url)
     address = socket.getaddrinfo(url.hostname, None)[0][4][0]
     stack = {name: getattr(chosen, name) for name in ("front", "back", "link", "transport")}
-    target = Target(address=address, port=url.port or 80, mount=url.path.rstrip("/"), name=chosen.host or url.hostname, **stack)
+    target = Target(address=address, port=url.port or PORTS[url.scheme], scheme=url.scheme, mount=url.path.rstrip("/"), name=chosen.host or url.hostname, **stack)
     rows, results = load(), []
     for name in chosen.group or GROUPS:
         begun = time.monotonic()

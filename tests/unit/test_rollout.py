@@ -87,7 +87,7 @@ def rollout(world, contents, verify=False, units=(), touched=None):
     commands = [
         {"argv": ["touch", site], "paths": [world.path(site)], "site": site} for site in (contents if touched is None else touched)
     ]
-    lists = dict.fromkeys(("packages", "installed", "accounts", "directories", "files", "ports"), [])
+    lists = dict.fromkeys(("packages", "installed", "accounts", "directories", "files", "certificates", "ports"), [])
     parameters = {
         **lists, "name": "test", "defer": True, "verify": verify, "sets": None, "commands": commands,
         "units": [{"name": unit.name, "site": "", "reload_on": [], "restart_on": []} for unit in units],

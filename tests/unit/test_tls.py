@@ -233,6 +233,8 @@ def test_a_name_without_tls_gets_none(front):
     if front == "nginx":
         (refusing,) = [block for block in blocks(front, text) if "ssl_reject_handshake on;" in block]
         assert "listen 443 ssl default_server;" in refusing
+        # For a request over the connection to another name.
+        assert "return 421;" in refusing
         assert text.count("ssl_reject_handshake") == 1
     elif front == "apache":
         first = next(block for block in blocks(front, text) if "*:443" in block)

@@ -350,8 +350,9 @@ def test_length_that_is_known_is_told(wsgi, body, length):
     assert began(wsgi, wsgi.Server(), body)[0] == {"Content-Length": length}
 
 
-def test_response_to_head_gets_no_length(wsgi):
-    assert began(wsgi, wsgi.Server(), [], REQUEST_METHOD="HEAD")[0] == {}
+@pytest.mark.parametrize("body", [[], [b"a", b"bc"], iter([b"a", b"bc"])])
+def test_response_to_head_gets_no_length_and_no_body(wsgi, body):
+    assert began(wsgi, wsgi.Server(), body, REQUEST_METHOD="HEAD") == ({}, [])
 
 
 def told(length, result, at_once=b"", **variables):

@@ -529,7 +529,7 @@ class Response:
             may_have_body = not self._status.startswith(WITHOUT_BODY)
         has_body = may_have_body and self._environ.get("REQUEST_METHOD") != "HEAD"
         if not has_body:
-            self._left = None
+            self._left = 0  # Apache would compress it, to another length than that of GET
         elif self._left is None:
             headers += self._stream_headers() if length is None else [("Content-Length", str(length))]
         elif length is not None and length != self._left:
@@ -587,11 +587,11 @@ class Response:
                     result = [as_bytes(data) for data in result]
                     break
             self.begin(sum(map(len, result)))
-            return result
+            return () if self._left == 0 else result
         size = result.size() if kind is FileWrapper else None
         if size is not None and self._left in (None, size):
             # uWSGI sends the bytes of a descriptor from the first to the last, whatever a position, a decoder or a pipe makes of them.
-            if self._file_wrapper and not self._body:
+            if self._file_wrapper and not self._body and self._environ.get("REQUEST_METHOD") != "HEAD":
                 self.begin(size)
                 return result.of_server(self._file_wrapper)
             if self._left is None:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / ".ansible" / "collections"), str(ROOT / "tests" / "conformance")]
 
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import BACKS, EMBEDDED, FRONTS, TRANSPORTS, links_between, transports_of
-from ansible_collections.pyweb.stack.plugins.module_utils.site import REQUIRED, SITE_KEYS, STATIC_KEYS
+from ansible_collections.pyweb.stack.plugins.module_utils.site import HEALTH_KEYS, REQUIRED, SITE_KEYS, STATIC_KEYS
 from ansible_collections.pyweb.stack.plugins.module_utils.tls import TLS_KEYS
 from deviations import load, page
 
@@ -68,13 +68,12 @@ def site_table() -> str:
         default = "required" if key.default is REQUIRED else "" if key.default is None else code(key.default)
         return [f"`{name}`", default, key.meaning]
 
+    within = {"static": ("static[]", STATIC_KEYS), "tls": ("tls", TLS_KEYS), "health": ("health", HEALTH_KEYS)}
     rows = []
     for name, key in SITE_KEYS.items():
         rows.append(row(name, key))
-        if name == "static":
-            rows += [row(f"static[].{inner}", inner_key) for inner, inner_key in STATIC_KEYS.items()]
-        if name == "tls":
-            rows += [row(f"tls.{inner}", inner_key) for inner, inner_key in TLS_KEYS.items()]
+        prefix, keys = within.get(name, ("", {}))
+        rows += [row(f"{prefix}.{inner}", inner_key) for inner, inner_key in keys.items()]
     return table(["Key", "Default", "Meaning"], rows)
 
 

@@ -364,7 +364,7 @@ SITE_KEYS = {
     "name": Key(_name, REQUIRED, "account, units, sockets and directories are named after it"),
     "server_names": Key(each(_server_name, "host names", "server_names: [shop.example.org]"), [], "host names; none: the catch-all site of the host"),
     "mount": Key(_mount, "/", "URL path of the application, its SCRIPT_NAME; / is the empty string"),
-    "application": Key(text(APPLICATION, "module:callable, such as shop.wsgi:application for a file shop/wsgi.py"), REQUIRED, "module:callable (PEP 3333)"),
+    "application": Key(text(APPLICATION, "module:callable, such as shop.wsgi:application for a file shop/wsgi.py"), REQUIRED, "module:callable (PEP 3333), or module:factory() that makes one"),
     "back": Key(optional(text(None, "the name of a back")), None, "back of this site; default: the host's"),
     "link": Key(optional(text(None, "the name of a link")), None, "link of this site; default: the host's"),
     "transport": Key(optional(text(None, "unix or tcp")), None, "transport of this site; default: the host's"),

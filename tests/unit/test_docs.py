@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ansible_collections.pyweb.stack.plugins.module_utils.place import place
 from ansible_collections.pyweb.stack.plugins.module_utils.plan import combinations, links_between, plan, transports_of
-from ansible_collections.pyweb.stack.plugins.module_utils.site import SITE_KEYS, STATIC_KEYS
+from ansible_collections.pyweb.stack.plugins.module_utils.site import HEALTH_KEYS, SITE_KEYS, STATIC_KEYS
 from ansible_collections.pyweb.stack.plugins.module_utils.tls import TLS_KEYS
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,8 @@ def test_combinations_in_the_readme():
 
 def test_keys_of_a_site_in_the_readme():
     names = [line[0] for line in rows("site")[1]]
-    assert sorted(names) == sorted([*SITE_KEYS, *(f"static[].{name}" for name in STATIC_KEYS), *(f"tls.{name}" for name in TLS_KEYS)])
+    inner = {"static[]": STATIC_KEYS, "tls": TLS_KEYS, "health": HEALTH_KEYS}
+    assert sorted(names) == sorted([*SITE_KEYS, *(f"{key}.{name}" for key, keys in inner.items() for name in keys)])
 
 
 def test_example_inventory_in_the_readme_is_planned():

@@ -53,6 +53,7 @@ def harmless(site: dict, planned: dict) -> dict:
     wild = sorted((name for name in names if name.startswith("*.")), key=lambda name: (-len(name), name))
     known = {**exact, **{name: f"*.qwild{place}.test" for place, name in enumerate(wild)}}
     urls = renamed([static["url"] for static in site.get("static", [])])
+    paths = sorted({static["path"].rstrip("/") for static in site.get("static", [])})
     return {
         **{key: site[key] for key in site if key not in FREE},
         "name": "qsite",
@@ -64,9 +65,9 @@ def harmless(site: dict, planned: dict) -> dict:
             {
                 **static,
                 "url": urls[static["url"]],
-                "path": f"{'/' if static['path'].startswith('/') else ''}qpath{place}{'/' if static['path'].endswith('/') else ''}",
+                "path": f"{'/' if static['path'].startswith('/') else ''}qpath{paths.index(static['path'].rstrip('/'))}{'/' if static['path'].endswith('/') else ''}",
             }
-            for place, static in enumerate(site.get("static", []))
+            for static in site.get("static", [])
         ],
     }
 

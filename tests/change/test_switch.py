@@ -48,7 +48,9 @@ def test_no_request_is_lost(moved):
     assert not [load for _, load, _ in seen if load.failed], "\n".join(lines)
     # Each step was under load, and a switch of the front was seen from both sides.
     assert all(load.sent > 100 for _, load, _ in seen), "\n".join(lines)
-    assert all(len(load.servers) == 2 for step, load, _ in seen[-4:] if step.get("back") != "mod_wsgi"), "\n".join(lines)
+    assert all(
+        len(load.servers) == 2 for step, load, _ in seen[-4:] if step.get("back") != "mod_wsgi"
+    ), "\n".join(lines)
 
 
 def test_the_new_stack_serves(moved):
@@ -58,12 +60,20 @@ def test_the_new_stack_serves(moved):
 
 def test_nothing_of_the_former_stacks_stays(moved):
     host, _ = moved
-    units = host.shell("systemctl list-unit-files --no-legend 'pyweb-*' nginx.service apache2.service lighttpd.service | awk '{print $1, $2}'")
+    units = host.shell(
+        "systemctl list-unit-files --no-legend 'pyweb-*' nginx.service apache2.service lighttpd.service | awk '{print $1, $2}'"
+    )
     assert sorted(units.split("\n")) == sorted([
         "", "apache2.service disabled", "lighttpd.service disabled", "nginx.service enabled",
+        "pyweb-sample.slice static",
         "pyweb-sample-uwsgi-uwsgi-unix.service enabled", "pyweb-sample-uwsgi-uwsgi-unix.socket enabled",
     ])  # fmt: skip
-    assert host.shell("ls /etc/apache2/pyweb /etc/lighttpd/pyweb /etc/pyweb/mod_wsgi 2>&1 | grep -v 'No such file'") == ""
+    assert (
+        host.shell(
+            "ls /etc/apache2/pyweb /etc/lighttpd/pyweb /etc/pyweb/mod_wsgi 2>&1 | grep -v 'No such file'"
+        )
+        == ""
+    )
     assert host.shell("find /etc /srv -name '.pyweb-*'") == ""
     assert host.shell("nft list tables") == ""
 

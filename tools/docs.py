@@ -1,6 +1,6 @@
 #!/usr/bin/env python
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Write what is generated: the roles' README files from their argument specs, README.md's tables from the plan, and
@@ -23,15 +23,29 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / ".ansible" / "collections"), str(ROOT / "tests" / "conformance")]
 
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import BACKS, EMBEDDED, FRONTS, TRANSPORTS, links_between, transports_of
-from ansible_collections.pyweb.stack.plugins.module_utils.site import HEALTH_KEYS, REQUIRED, SITE_KEYS, STATIC_KEYS
-from ansible_collections.pyweb.stack.plugins.module_utils.tls import TLS_KEYS
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
+    BACKS,
+    EMBEDDED,
+    FRONTS,
+    TRANSPORTS,
+    links_between,
+    transports_of,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._site import (
+    HEALTH_KEYS,
+    REQUIRED,
+    SITE_KEYS,
+    STATIC_KEYS,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._tls import TLS_KEYS
 from deviations import load, page
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+    return "".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines
+    )
 
 
 def code(value) -> str:
@@ -45,7 +59,9 @@ def prose(text: str) -> str:
 
 
 def paragraphs(description) -> list[str]:
-    return [prose(text) for text in ([description] if isinstance(description, str) else description)]
+    return [
+        prose(text) for text in ([description] if isinstance(description, str) else description)
+    ]
 
 
 def combination(front: str, back: str, link: str) -> str:
@@ -58,17 +74,38 @@ def combination(front: str, back: str, link: str) -> str:
 
 
 def combinations_table() -> str:
-    links = sorted(dict.fromkeys(link for back in BACKS.values() for link in back.links), key=lambda link: link == EMBEDDED)
-    rows = [[f"[{front}](docs/deviations.md#{front})", back, *(combination(front, back, link) for link in links)] for front in FRONTS for back in BACKS]
+    links = sorted(
+        dict.fromkeys(link for back in BACKS.values() for link in back.links),
+        key=lambda link: link == EMBEDDED,
+    )
+    rows = [
+        [
+            f"[{front}](docs/deviations.md#{front})",
+            back,
+            *(combination(front, back, link) for link in links),
+        ]
+        for front in FRONTS
+        for back in BACKS
+    ]
     return table(["Front", "Back", *(f"`{link}`" for link in links)], rows)
 
 
 def site_table() -> str:
     def row(name, key):
-        default = "required" if key.default is REQUIRED else "" if key.default is None else code(key.default)
+        default = (
+            "required"
+            if key.default is REQUIRED
+            else ""
+            if key.default is None
+            else code(key.default)
+        )
         return [f"`{name}`", default, key.meaning]
 
-    within = {"static": ("static[]", STATIC_KEYS), "tls": ("tls", TLS_KEYS), "health": ("health", HEALTH_KEYS)}
+    within = {
+        "static": ("static[]", STATIC_KEYS),
+        "tls": ("tls", TLS_KEYS),
+        "health": ("health", HEALTH_KEYS),
+    }
     rows = []
     for name, key in SITE_KEYS.items():
         rows.append(row(name, key))
@@ -82,21 +119,32 @@ def kind(option: dict) -> str:
 
 
 def meaning(option: dict) -> str:
-    choices = [f"Possible: {', '.join(code(choice) for choice in option['choices'])}."] if "choices" in option else []
+    choices = (
+        [f"Possible: {', '.join(code(choice) for choice in option['choices'])}."]
+        if "choices" in option
+        else []
+    )
     return " ".join([*paragraphs(option["description"]), *choices])
 
 
 def items(options: dict, prefix: str = ""):
     """The keys of nested options, each with the path to it."""
     for name, option in options.items():
-        yield [f"`{prefix}{name}`", kind(option), "yes" if option.get("required") else "", meaning(option)]
-        yield from items(option.get("options", {}), f"{prefix}{name}{'[]' if option['type'] == 'list' else ''}.")
+        yield [
+            f"`{prefix}{name}`",
+            kind(option),
+            "yes" if option.get("required") else "",
+            meaning(option),
+        ]
+        yield from items(
+            option.get("options", {}), f"{prefix}{name}{'[]' if option['type'] == 'list' else ''}."
+        )
 
 
 def role_readme(role: str) -> str:
-    spec = yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))[
-        "argument_specs"
-    ]["main"]
+    spec = yaml.safe_load(
+        (ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    )["argument_specs"]["main"]
     options = spec["options"]
     parts = [
         f"<!-- Written by tools/docs.py from meta/argument_specs.yml. -->\n# pyweb.stack.{role}\n",
@@ -105,7 +153,15 @@ def role_readme(role: str) -> str:
         "## Variables\n",
         table(
             ["Variable", "Type", "Default", "Meaning"],
-            [[f"`{name}`", kind(each), code(each["default"]) if "default" in each else "the plan's", meaning(each)] for name, each in options.items()],
+            [
+                [
+                    f"`{name}`",
+                    kind(each),
+                    code(each["default"]) if "default" in each else "the plan's",
+                    meaning(each),
+                ]
+                for name, each in options.items()
+            ],
         ),
     ]
     for name, option in options.items():
@@ -127,7 +183,9 @@ def fill(text: str, generated: dict[str, str]) -> str:
     for name, part in generated.items():
         begin, end = f"<!-- generated: {name} -->\n", "<!-- end of generated -->"
         if text.count(begin) != 1:
-            sys.exit(f"tools/docs.py: README.md needs the line {begin.strip()} exactly once, and {end} after it")
+            sys.exit(
+                f"tools/docs.py: README.md needs the line {begin.strip()} exactly once, and {end} after it"
+            )
         before, _begin, rest = text.partition(begin)
         _old, found, after = rest.partition(end)
         if not found:
@@ -140,7 +198,10 @@ def documents() -> dict[Path, str]:
     """Every generated file and what it should hold."""
     readme = ROOT / "README.md"
     found = {
-        readme: fill(readme.read_text(encoding="utf-8"), {"combinations": combinations_table(), "site": site_table()})
+        readme: fill(
+            readme.read_text(encoding="utf-8"),
+            {"combinations": combinations_table(), "site": site_table()},
+        )
     }
     for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
         found[spec.parents[1] / "README.md"] = role_readme(spec.parts[-3])
@@ -160,7 +221,9 @@ def main(arguments: list[str]) -> int:
         if arguments:
             stale = True
             sys.stdout.writelines(
-                difflib.unified_diff(current.splitlines(True), wanted.splitlines(True), name, f"{name} (up to date)")
+                difflib.unified_diff(
+                    current.splitlines(True), wanted.splitlines(True), name, f"{name} (up to date)"
+                )
             )
         else:
             path.write_text(wanted, encoding="utf-8")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The inventory of the scenario cherokee: the matrix's, of this one front, with the sites of the conformance run."""
@@ -14,9 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "matrix"))
 
-from inventory import inventory  # noqa: E402 (the path comes first)
-
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import WRITTEN_BY_SITES  # noqa: E402 (as above)
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import WRITTEN_BY_SITES
+from inventory import inventory
 
 if __name__ == "__main__":
     package = os.path.abspath(os.environ["PYWEB_CHEROKEE_PACKAGE"])
@@ -24,7 +23,11 @@ if __name__ == "__main__":
     for values in hosts["_meta"]["hostvars"].values():
         for site in values["sites"]:
             # Cherokee follows every link, so that the plan lets it serve nothing that a site writes.
-            site["static"] = [static for static in site["static"] if not static["path"].startswith(WRITTEN_BY_SITES)]
+            site["static"] = [
+                static
+                for static in site["static"]
+                if not static["path"].startswith(WRITTEN_BY_SITES)
+            ]
             if site["name"].startswith("cp-"):
                 # Cherokee has one limit of bodies for all sites of a server name.
                 site["server_names"] = [f"{site['name']}.test"]

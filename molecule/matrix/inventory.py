@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The inventory of the matrix, from the plan's own table: a host for each front and release of Debian; on each, every back, link and
@@ -17,7 +17,11 @@ from pathlib import Path
 COLLECTION = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(COLLECTION / ".ansible" / "collections"))
 
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, combinations, transports_of  # noqa: E402 (the path comes first)
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
+    FRONTS,
+    combinations,
+    transports_of,
+)
 
 RELEASES = (12, 13)
 MAX_BODY_SIZE = 4 * 1024 * 1024
@@ -27,30 +31,58 @@ def sites_of(back: str, link: str, transport: str | None) -> list[dict]:
     """The sites of one combination."""
     # A site's name has no underscore, and at most 31 characters.
     name = "-".join(filter(None, (back.replace("_", "-"), link, transport)))
-    stack = {"back": back, "link": link, "processes": 1, **({"transport": transport} if transport else {})}
+    stack = {
+        "back": back,
+        "link": link,
+        "processes": 1,
+        **({"transport": transport} if transport else {}),
+    }
     real = {
         "name": name,
         "server_names": [f"{name}.test"],
         "threads": 2,
         "application": "httpbin:app",
         "source": {"package": "httpbin==0.10.2"},
-        "static": [{"url": "/flasgger_static/", "path": "site-packages/flasgger/ui3/static/", "max_age": 60}],
+        "static": [
+            {
+                "url": "/flasgger_static/",
+                "path": "site-packages/flasgger/ui3/static/",
+                "max_age": 60,
+            }
+        ],
     }
     conformance = {
         "threads": 4,
         "application": "conformance:application",
         "source": {"path": str(COLLECTION / "tests" / "conformance" / "app")},
     }
-    large = {"name": f"c-{name}", "server_names": [f"c-{name}.test"], "max_body_size": 64 * 1024 * 1024}
+    large = {
+        "name": f"c-{name}",
+        "server_names": [f"c-{name}.test"],
+        "max_body_size": 64 * 1024 * 1024,
+    }
     # Short and small enough for a test to go beyond them.
-    limits = {"request_timeout": 5, "max_body_size": MAX_BODY_SIZE, "environment": {"CONFORMANCE_MAX_BODY_SIZE": str(MAX_BODY_SIZE)}}
+    limits = {
+        "request_timeout": 5,
+        "max_body_size": MAX_BODY_SIZE,
+        "environment": {"CONFORMANCE_MAX_BODY_SIZE": str(MAX_BODY_SIZE)},
+    }
     prefixed = {"name": f"cp-{name}", "server_names": [f"{name}.test"], "mount": "/app", **limits}
-    return [{**stack, **real}, *({**stack, **conformance, **site, "static": files_of(site["name"])} for site in (large, prefixed))]
+    return [
+        {**stack, **real},
+        *(
+            {**stack, **conformance, **site, "static": files_of(site["name"])}
+            for site in (large, prefixed)
+        ),
+    ]
 
 
 def files_of(name: str) -> list[dict]:
     """Of the release, which is root's, and of the site's own directory."""
-    return [{"url": "/static/", "path": "static/"}, {"url": "/state/planted/", "path": f"/var/lib/pyweb/{name}/planted/"}]
+    return [
+        {"url": "/static/", "path": "static/"},
+        {"url": "/state/planted/", "path": f"/var/lib/pyweb/{name}/planted/"},
+    ]
 
 
 def sample(front: str) -> dict:
@@ -86,10 +118,15 @@ def inventory(fronts: list[str], **variables: str) -> dict:
         for front in fronts
         for release in RELEASES
     }
-    groups = {f"debian{release}": {"hosts": [name for name in hosts if name.endswith(f"-{release}")]} for release in RELEASES}
+    groups = {
+        f"debian{release}": {"hosts": [name for name in hosts if name.endswith(f"-{release}")]}
+        for release in RELEASES
+    }
     return {**groups, "_meta": {"hostvars": hosts}}
 
 
 if __name__ == "__main__":
     # A front that Debian does not carry has a scenario of its own.
-    json.dump(inventory([front for front in FRONTS if not FRONTS[front].named_by]), sys.stdout, indent=1)
+    json.dump(
+        inventory([front for front in FRONTS if not FRONTS[front].named_by]), sys.stdout, indent=1
+    )

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
-
-from ansible_collections.pyweb.stack.plugins.module_utils.packages import brought
-from ansible_collections.pyweb.stack.plugins.plugin_utils.source import COLLECTION
+from ansible_collections.pyweb.stack.plugins.module_utils._packages import brought
+from ansible_collections.pyweb.stack.plugins.plugin_utils._source import COLLECTION
 
 # What all backs share stands in the role app.
 SHARED = COLLECTION / "roles" / "app" / "templates"
@@ -36,11 +35,18 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         for name, fields in FIELDS.items():
-            arguments[name] = [entry for item in arguments.get(name) or [] for entry in _expand(item, fields)]
-        arguments["certificates"] = [pair for item in arguments.get("certificates") or [] for pair in _pairs(item)]
+            arguments[name] = [
+                entry for item in arguments.get(name) or [] for entry in _expand(item, fields)
+            ]
+        arguments["certificates"] = [
+            pair for item in arguments.get("certificates") or [] for pair in _pairs(item)
+        ]
         arguments["files"] = [self._render(file, task_vars) for file in arguments["files"]]
         for name in ("accounts", "directories", "units", "commands"):
-            arguments[name] = [{key: value for key, value in entry.items() if key != "values"} for entry in arguments[name]]
+            arguments[name] = [
+                {key: value for key, value in entry.items() if key != "values"}
+                for entry in arguments[name]
+            ]
         # The arguments hold whole files, secrets among them, and the host's system log shall not: the module's own no_log is not asked.
         quiet = {**(task_vars or {}), "ansible_no_target_syslog": True}
         answer = self._execute_module("pyweb.stack.apply", arguments, task_vars=quiet)
@@ -48,14 +54,26 @@ class ActionModule(ActionBase):
         if missing:
             install = self._execute_module(
                 "ansible.builtin.apt",
-                {"name": missing, "install_recommends": False, "policy_rc_d": 101, "update_cache": True, "cache_valid_time": 86400, "lock_timeout": 300},
+                {
+                    "name": missing,
+                    "install_recommends": False,
+                    "policy_rc_d": 101,
+                    "update_cache": True,
+                    "cache_valid_time": 86400,
+                    "lock_timeout": 300,
+                },
                 task_vars=task_vars,
             )
             if install.get("failed"):
-                result.update(failed=True, msg=f"The packages {', '.join(missing)} cannot be installed; nothing else was changed: {install.get('msg')}")
+                result.update(
+                    failed=True,
+                    msg=f"The packages {', '.join(missing)} cannot be installed; nothing else was changed: {install.get('msg')}",
+                )
                 return result
             came = [*(arguments.get("installed") or []), *brought(install.get("stdout", ""))]
-            answer = self._execute_module("pyweb.stack.apply", {**arguments, "installed": came}, task_vars=quiet)
+            answer = self._execute_module(
+                "pyweb.stack.apply", {**arguments, "installed": came}, task_vars=quiet
+            )
             answer.update(changed=True, packages=missing)
         result.update(answer)
         result.pop("invocation", None)
@@ -69,7 +87,9 @@ class ActionModule(ActionBase):
     def _render(self, file: dict, task_vars: dict) -> dict:
         given = [key for key in ("template", "content", "target") if file.get(key) is not None]
         if len(given) != 1:
-            raise AnsibleActionFail(f"{file.get('path')}: exactly one of template, content and target is possible, got {', '.join(given) or 'none'}")
+            raise AnsibleActionFail(
+                f"{file.get('path')}: exactly one of template, content and target is possible, got {', '.join(given) or 'none'}"
+            )
         site = file.pop("values", None)
         name = file.get("template")
         if name is None:
@@ -79,7 +99,10 @@ class ActionModule(ActionBase):
         except AnsibleError:
             path = SHARED / name
         content = render(self._templar, path, task_vars, site)
-        return {**{key: value for key, value in file.items() if key != "template"}, "content": content}
+        return {
+            **{key: value for key, value in file.items() if key != "template"},
+            "content": content,
+        }
 
 
 def _by_site(arguments: dict, answer: dict) -> dict[str, list[str]]:
@@ -96,8 +119,16 @@ def render(templar, path: Path, variables: dict, site: dict | None) -> str:
     """The text that a role's template makes of its variables and of one site."""
     template = trust_as_template(path.read_text(encoding="utf-8"))
     known = {"ansible_managed": "Ansible managed", **variables, "site": site}
-    own = templar.copy_with_new_env(searchpath=[str(path.parent), str(SHARED)], available_variables=known)
-    return str(own.template(template, escape_backslashes=False, overrides={"trim_blocks": True, "lstrip_blocks": True}))
+    own = templar.copy_with_new_env(
+        searchpath=[str(path.parent), str(SHARED)], available_variables=known
+    )
+    return str(
+        own.template(
+            template,
+            escape_backslashes=False,
+            overrides={"trim_blocks": True, "lstrip_blocks": True},
+        )
+    )
 
 
 def _pairs(item: dict) -> list[dict]:
@@ -105,7 +136,10 @@ def _pairs(item: dict) -> list[dict]:
     keys = ("certificate", "key", "names", "chain", "private_key", "self_signed")
     common = {key: value for key, value in item.items() if key != "each"}
     tls = [(site["name"], site["tls"]) for site in item["each"] if site.get("tls")]
-    return [{**common, "site": name, **{key: known[key] for key in keys if known.get(key) is not None}} for name, known in tls]
+    return [
+        {**common, "site": name, **{key: known[key] for key in keys if known.get(key) is not None}}
+        for name, known in tls
+    ]
 
 
 def _expand(item: dict, fields: tuple[str, ...]) -> list[dict]:
@@ -114,11 +148,18 @@ def _expand(item: dict, fields: tuple[str, ...]) -> list[dict]:
         return [{**item, "site": ""}]
 
     def fill(value, values):
-        return [fill(part, values) for part in value] if isinstance(value, list) else value.format_map(values)
+        return (
+            [fill(part, values) for part in value]
+            if isinstance(value, list)
+            else value.format_map(values)
+        )
 
     plain = {key: value for key, value in item.items() if key != "each"}
     expanded = []
     for values in item["each"]:
-        filled = {key: fill(value, values) if key in fields and value is not None else value for key, value in plain.items()}
+        filled = {
+            key: fill(value, values) if key in fields and value is not None else value
+            for key, value in plain.items()
+        }
         expanded.append({**filled, "site": values.get("name", ""), "values": values})
     return expanded

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -9,12 +9,23 @@ from pathlib import Path
 
 import yaml
 from ansible.plugins.action import ActionBase
-
-from ansible_collections.pyweb.stack.plugins.module_utils.place import Place, place
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, PROJECT, REMOVAL, PlanError, mistyped_variables, plan, unknown_variables
-from ansible_collections.pyweb.stack.plugins.module_utils.site import nearest
-from ansible_collections.pyweb.stack.plugins.plugin_utils.certificates import CertificateFault, examine, read
-from ansible_collections.pyweb.stack.plugins.plugin_utils.source import (
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
+    FRONTS,
+    PROJECT,
+    REMOVAL,
+    PlanError,
+    mistyped_variables,
+    plan,
+    unknown_variables,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._site import nearest
+from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place, place
+from ansible_collections.pyweb.stack.plugins.plugin_utils._certificates import (
+    CertificateFault,
+    examine,
+    read,
+)
+from ansible_collections.pyweb.stack.plugins.plugin_utils._source import (
     COLLECTION,
     RUNTIME,
     SAMPLE,
@@ -41,17 +52,35 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         values = {key: self._task.args.get(key) for key in KEYS}
         sources, faults = self._sources(values["sites"], task_vars)
-        faults += [f"{key}: unknown option; possible: {', '.join(KEYS)}{nearest(key, KEYS)}" for key in self._task.args if key not in KEYS]
+        faults += [
+            f"{key}: unknown option; possible: {', '.join(KEYS)}{nearest(key, KEYS)}"
+            for key in self._task.args
+            if key not in KEYS
+        ]
         certificates, refused = self._certificates(values["sites"], task_vars)
         variables, unread = self._origin(task_vars)
         options = _role_options()
         faults += unknown_variables([name for name in task_vars if isinstance(name, str)], options)
-        given = {name: task_vars[name] for known in options.values() for name in known if name in task_vars}
+        given = {
+            name: task_vars[name]
+            for known in options.values()
+            for name in known
+            if name in task_vars
+        }
         faults += mistyped_variables(given, options)
         where, misplaced = _place(task_vars)
         faults += misplaced + unread + refused
         try:
-            result["plan"] = plan(values, sources, digest(scan(RUNTIME)), str(SAMPLE), where, variables, certificates, _debian(task_vars))
+            result["plan"] = plan(
+                values,
+                sources,
+                digest(scan(RUNTIME)),
+                str(SAMPLE),
+                where,
+                variables,
+                certificates,
+                _debian(task_vars),
+            )
             # A back that this run leaves out may be down: a front passes it over, and is not kept from changing by it.
             upstreams, present = result["plan"]["upstreams"], task_vars["ansible_play_hosts_all"]
             result["plan"]["upstreams"] = [target for back, target in upstreams if back in present]
@@ -63,7 +92,11 @@ class ActionModule(ActionBase):
             # It would be shown with them, the secrets of the sites in it.
             result.pop("plan", None)
             count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-            result.update(failed=True, faults=faults, msg=f"Nothing was changed, since the inventory has {count}.")
+            result.update(
+                failed=True,
+                faults=faults,
+                msg=f"Nothing was changed, since the inventory has {count}.",
+            )
             # Each in a line of its own, and once: Ansible shows the message twice.
             result["_ansible_verbose_always"] = True
         result["changed"] = False
@@ -77,18 +110,29 @@ class ActionModule(ActionBase):
         for role in roles:
             name = f"{role}_packages"
             if name in options.get(role, {}):
-                found += self._templar.template(task_vars.get(name, options[role][name].get("default", [])))
+                found += self._templar.template(
+                    task_vars.get(name, options[role][name].get("default", []))
+                )
         return sorted(set(found))
 
     def _origin(self, task_vars) -> tuple[dict, list[str]]:
         """The variables that say where the host's front comes from, where Debian carries none, and which name no file."""
         front = FRONTS.get(self._task.args.get("front") or "")
-        names = [name for named_by in front.named_by for name in (named_by, f"{named_by}_checksum")] if front else []
-        found = {name: self._templar.template(task_vars[name]) for name in names if name in task_vars}
+        names = (
+            [name for named_by in front.named_by for name in (named_by, f"{named_by}_checksum")]
+            if front
+            else []
+        )
+        found = {
+            name: self._templar.template(task_vars[name]) for name in names if name in task_vars
+        }
         return found, [
             f"{name}: {path!r} is no file on the controller"
             for name, path in found.items()
-            if isinstance(path, str) and path.endswith(".deb") and path.startswith("/") and not Path(path).is_file()
+            if isinstance(path, str)
+            and path.endswith(".deb")
+            and path.startswith("/")
+            and not Path(path).is_file()
         ]
 
     def _sources(self, sites, task_vars) -> tuple[dict, list[str]]:
@@ -99,11 +143,18 @@ class ActionModule(ActionBase):
             path = source.get("path") if isinstance(source, dict) else None
             if not isinstance(path, str) or site.get("state") == "absent":
                 continue
-            tried = list(dict.fromkeys(os.path.realpath(os.path.join(base, path)) for base in (task_vars.get("inventory_dir") or ".", ".")))
+            tried = list(
+                dict.fromkeys(
+                    os.path.realpath(os.path.join(base, path))
+                    for base in (task_vars.get("inventory_dir") or ".", ".")
+                )
+            )
             root = next((Path(each) for each in tried if os.path.isdir(each)), None)
             if root is None:
                 shown = " or ".join(map(repr, tried))
-                faults.append(f"sites[{site.get('name')}].source.path: {path!r} is no directory on the controller; looked for {shown}")
+                faults.append(
+                    f"sites[{site.get('name')}].source.path: {path!r} is no directory on the controller; looked for {shown}"
+                )
                 continue
             source["path"] = str(root)
             where, named = f"sites[{site.get('name')}]", site.get("requirements")
@@ -112,25 +163,41 @@ class ActionModule(ActionBase):
             except SourceError as error:
                 faults += [f"{where}.{fault}" for fault in error.args]
             except OSError as error:
-                faults.append(f"{where}.source.path: {error.filename} cannot be read: {error.strerror}")
+                faults.append(
+                    f"{where}.source.path: {error.filename} cannot be read: {error.strerror}"
+                )
         return found, faults
 
     def _certificates(self, sites, task_vars) -> tuple[dict, list[str]]:
         """The given certificates and keys of the sites, and every fault in them; what has another shape is left to the plan."""
         found, faults = {}, []
         for site in sites if isinstance(sites, list) else []:
-            tls = site.get("tls") if isinstance(site, dict) and site.get("state") != "absent" else None
-            given = {key: tls.get(key) for key in ("certificate", "key")} if isinstance(tls, dict) else {}
+            tls = (
+                site.get("tls")
+                if isinstance(site, dict) and site.get("state") != "absent"
+                else None
+            )
+            given = (
+                {key: tls.get(key) for key in ("certificate", "key")}
+                if isinstance(tls, dict)
+                else {}
+            )
             if not given or not all(isinstance(value, str) and value for value in given.values()):
                 continue
             texts = {}
             for key, value in given.items():
                 try:
-                    texts[key] = read(self._loader, str(value), task_vars.get("inventory_dir") or ".")
+                    texts[key] = read(
+                        self._loader, str(value), task_vars.get("inventory_dir") or "."
+                    )
                 except OSError as error:
                     faults.append(f"sites[{site.get('name')}].tls.{key}: {error}")
             names = site.get("server_names")
-            names = [name.lower() for name in names if isinstance(name, str)] if isinstance(names, list) else []
+            names = (
+                [name.lower() for name in names if isinstance(name, str)]
+                if isinstance(names, list)
+                else []
+            )
             if len(texts) == len(given):
                 try:
                     found[site.get("name")] = examine(texts["certificate"], texts["key"], names)
@@ -152,9 +219,22 @@ def _place(task_vars) -> tuple[Place, list[str]]:
     known = {}
     for host in {*groups.get("fronts", []), *groups.get("backs", [])}:
         told = hostvars[host]
-        known[host] = {key: told.get(key) for key in ("front", "back", "link", "transport", "sites", "link_address", "ansible_host")}
+        known[host] = {
+            key: told.get(key)
+            for key in (
+                "front",
+                "back",
+                "link",
+                "transport",
+                "sites",
+                "link_address",
+                "ansible_host",
+            )
+        }
         facts = told.get("ansible_facts") or {}
-        known[host]["default_addresses"] = [(facts.get(f"default_ipv{version}") or {}).get("address") for version in (4, 6)]
+        known[host]["default_addresses"] = [
+            (facts.get(f"default_ipv{version}") or {}).get("address") for version in (4, 6)
+        ]
     return place(task_vars["inventory_hostname"], groups, known)
 
 
@@ -166,7 +246,9 @@ def _describe(root: Path, named) -> dict:
         named = next((name for name in REQUIREMENTS if (root / name).is_file()), [])
     if isinstance(named, str):
         if not (root / named).is_file():
-            faults.append(f"requirements: {named!r} is no file in {root}; name one that is, or write a list")
+            faults.append(
+                f"requirements: {named!r} is no file in {root}; name one that is, or write a list"
+            )
         elif os.path.basename(named) == PROJECT:
             try:
                 named = project_requirements(named, (root / named).read_bytes())

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ import tempfile
 from pathlib import Path
 
 from ansible.plugins.action import ActionBase
-
-from ansible_collections.pyweb.stack.plugins.plugin_utils.source import RUNTIME, archive, scan
+from ansible_collections.pyweb.stack.plugins.plugin_utils._source import RUNTIME, archive, scan
 
 
 class ActionModule(ActionBase):
@@ -22,17 +21,34 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         sites = self._task.args.get("sites") or []
-        wanted = [{key: site[key] for key in ("name", "account", "release", "python", "needs_system_python")} for site in sites]
+        wanted = [
+            {
+                key: site[key]
+                for key in ("name", "account", "release", "python", "needs_system_python")
+            }
+            for site in sites
+        ]
         if "missing" in self._task.args:
             missing = self._task.args["missing"]
             answer = {"changed": bool(missing), "missing": missing}
         else:
-            answer = self._execute_module("pyweb.stack.release", {"sites": wanted}, task_vars=task_vars)
+            answer = self._execute_module(
+                "pyweb.stack.release", {"sites": wanted}, task_vars=task_vars
+            )
         if answer.get("failed") or not answer.get("missing") or self._task.check_mode:
             result.update(answer)
-            built = "".join(f"{site['release']['path']}\n" for site in sites if site["name"] in (answer.get("missing") or ()))
+            built = "".join(
+                f"{site['release']['path']}\n"
+                for site in sites
+                if site["name"] in (answer.get("missing") or ())
+            )
             if built and self._task.diff:
-                result["diff"] = {"before": "", "after": built, "before_header": "releases", "after_header": "releases to build"}
+                result["diff"] = {
+                    "before": "",
+                    "after": built,
+                    "before_header": "releases",
+                    "after_header": "releases to build",
+                }
             return result
 
         missing = [dict(site) for site in sites if site["name"] in answer["missing"]]
@@ -41,12 +57,37 @@ class ActionModule(ActionBase):
         for site in missing:
             path = site["source"].get("path")
             if path and path not in sent:
-                sent[path] = self._send(archive(scan(Path(path))), f"{remote}source-{len(sent)}.tar.gz")
-            site["source"] = {"archive": sent[path]} if path else {"package": site["source"]["package"]}
-        runtime = {path.name: path.read_text(encoding="utf-8") for path in sorted(RUNTIME.glob("*.py"))}
-        keys = ("name", "account", "slice", "release", "python", "needs_system_python", "source", "requirements", "back_requirements")
-        install = [{**{key: site[key] for key in keys}, "directories": site.get("directories", [])} for site in missing]
-        result.update(self._execute_module("pyweb.stack.release", {"sites": install, "runtime": runtime, "install": True}, task_vars=task_vars))
+                sent[path] = self._send(
+                    archive(scan(Path(path))), f"{remote}source-{len(sent)}.tar.gz"
+                )
+            site["source"] = (
+                {"archive": sent[path]} if path else {"package": site["source"]["package"]}
+            )
+        runtime = {
+            path.name: path.read_text(encoding="utf-8") for path in sorted(RUNTIME.glob("*.py"))
+        }
+        keys = (
+            "name",
+            "account",
+            "slice",
+            "release",
+            "python",
+            "needs_system_python",
+            "source",
+            "requirements",
+            "back_requirements",
+        )
+        install = [
+            {**{key: site[key] for key in keys}, "directories": site.get("directories", [])}
+            for site in missing
+        ]
+        result.update(
+            self._execute_module(
+                "pyweb.stack.release",
+                {"sites": install, "runtime": runtime, "install": True},
+                task_vars=task_vars,
+            )
+        )
         self._remove_tmp_path(remote)
         return result
 

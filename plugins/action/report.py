@@ -1,12 +1,11 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
-
-from ansible_collections.pyweb.stack.plugins.module_utils.report import report
+from ansible_collections.pyweb.stack.plugins.module_utils._report import report
 
 
 class ActionModule(ActionBase):
@@ -19,7 +18,10 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         # As they are: the plans hold secrets, and their texts are templates no more.
-        known = {host: task_vars["hostvars"].raw_get(host) for host in task_vars["ansible_play_hosts_all"]}
+        known = {
+            host: task_vars["hostvars"].raw_get(host)
+            for host in task_vars["ansible_play_hosts_all"]
+        }
         lines = report(known, task_vars["ansible_play_hosts"], self._task.check_mode)
         result.update(changed=False, skipped=not lines, msg=lines)
         # A list is a line each in every format of the output.

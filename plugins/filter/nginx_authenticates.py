@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _value:
   type: bool
 """
 
-from ansible_collections.pyweb.stack.plugins.module_utils.nginx_text import authenticates
+from ansible_collections.pyweb.stack.plugins.module_utils._nginx_text import authenticates
 
 
 class FilterModule:

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _value:
   elements: dict
 """
 
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import vhosts
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import vhosts
 
 
 class FilterModule:

@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -379,17 +379,31 @@ missing_releases:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.pyweb.stack.plugins.module_utils.certificates import PairError, kept_or_made, try_pair
-from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover
-from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, read
-from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS, installed
-from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import foreign_account, not_root, taken_port, unreadable
-from ansible_collections.pyweb.stack.plugins.module_utils.probing import TARGET_SPEC
-from ansible_collections.pyweb.stack.plugins.module_utils.record import Packages, Record, is_front, lock, records
-from ansible_collections.pyweb.stack.plugins.module_utils.releases import lacking_of, missing_of
-from ansible_collections.pyweb.stack.plugins.module_utils.rollout import Rollout
-from ansible_collections.pyweb.stack.plugins.module_utils.units import Unit, is_active
+from ansible_collections.pyweb.stack.plugins.module_utils._certificates import (
+    PairError,
+    kept_or_made,
+    try_pair,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._change import Change, recover
+from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry, read
+from ansible_collections.pyweb.stack.plugins.module_utils._packages import STATUS, installed
+from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import (
+    foreign_account,
+    not_root,
+    taken_port,
+    unreadable,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._probing import TARGET_SPEC
+from ansible_collections.pyweb.stack.plugins.module_utils._record import (
+    Packages,
+    Record,
+    is_front,
+    lock,
+    records,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._releases import lacking_of, missing_of
+from ansible_collections.pyweb.stack.plugins.module_utils._rollout import Rollout
+from ansible_collections.pyweb.stack.plugins.module_utils._units import Unit, is_active
 
 FILE = {
     "path": {"type": "str", "required": True},
@@ -475,7 +489,13 @@ def entries(parameters: dict) -> dict:
     for file in parameters["files"]:
         content = None if file["target"] else file["content"].encode()
         mode = 0o777 if file["target"] else int(file["mode"], 8)
-        wanted[file["path"]] = Entry(content=content, target=file["target"], mode=mode, owner=file["owner"], group=file["group"])
+        wanted[file["path"]] = Entry(
+            content=content,
+            target=file["target"],
+            mode=mode,
+            owner=file["owner"],
+            group=file["group"],
+        )
     return wanted
 
 
@@ -485,18 +505,48 @@ def certificate_files(certificates: list[dict], check_mode: bool = False) -> lis
     for item in certificates:
         chain, key = item["chain"], item["private_key"]
         if item["self_signed"]:
-            now = [entry.content if entry else None for entry in (read(item["certificate"]), read(item["key"]))]
+            now = [
+                entry.content if entry else None
+                for entry in (read(item["certificate"]), read(item["key"]))
+            ]
             try:
-                chain, key = (part.decode().strip() for part in kept_or_made(item["site"], item["names"], *now))
+                chain, key = (
+                    part.decode().strip()
+                    for part in kept_or_made(item["site"], item["names"], *now)
+                )
             except FileNotFoundError:
                 if not check_mode:  # where openssl is to be installed, too
                     raise
                 chain = key = ""
         if chain is not None:
-            common = {"target": None, "owner": "root", "once": False, "late": False, "site": item["site"]}
+            common = {
+                "target": None,
+                "owner": "root",
+                "once": False,
+                "late": False,
+                "site": item["site"],
+            }
             mode = "0600" if item["group"] == "root" else "0640"
-            found.append({**common, "path": item["certificate"], "content": f"{chain}\n", "group": "root", "mode": "0644", "secret": False})
-            found.append({**common, "path": item["key"], "content": f"{key}\n", "group": item["group"], "mode": mode, "secret": True})
+            found.append(
+                {
+                    **common,
+                    "path": item["certificate"],
+                    "content": f"{chain}\n",
+                    "group": "root",
+                    "mode": "0644",
+                    "secret": False,
+                }
+            )
+            found.append(
+                {
+                    **common,
+                    "path": item["key"],
+                    "content": f"{key}\n",
+                    "group": item["group"],
+                    "mode": mode,
+                    "secret": True,
+                }
+            )
     return found
 
 
@@ -505,7 +555,9 @@ def refused_pairs(certificates: list[dict], wanted: dict, different: list[str]) 
     faults = []
     for item in certificates:
         pair = [wanted.get(item[part]) for part in ("certificate", "key")]
-        if {item["certificate"], item["key"]} & set(different) and all(entry and entry.content.strip() for entry in pair):
+        if {item["certificate"], item["key"]} & set(different) and all(
+            entry and entry.content.strip() for entry in pair
+        ):
             try:
                 try_pair(*(entry.content for entry in pair), item["names"])
             except PairError as error:
@@ -521,20 +573,39 @@ def diff(path: str, before, after, secret: bool) -> dict:
             return ""
         if secret:
             return "(a secret)\n"
-        return f"link to {entry.target}\n" if entry.content is None else entry.content.decode(errors="replace")
+        return (
+            f"link to {entry.target}\n"
+            if entry.content is None
+            else entry.content.decode(errors="replace")
+        )
 
     def header(entry) -> str:
-        return f"{path} ({entry.owner}:{entry.group} {entry.mode:04o})" if entry else f"{path} (absent)"
+        return (
+            f"{path} ({entry.owner}:{entry.group} {entry.mode:04o})"
+            if entry
+            else f"{path} (absent)"
+        )
 
     old, new = words(before), words(after)
     if secret and before and after and before.content != after.content:
         new = "(another secret)\n"
-    return {"before": old, "after": new, "before_header": header(before), "after_header": header(after)}
+    return {
+        "before": old,
+        "after": new,
+        "before_header": header(before),
+        "after_header": header(after),
+    }
 
 
 def unit_of_parameters(given: dict) -> Unit:
     """A unit as the module's arguments have it."""
-    return Unit(**{key: tuple(value) if isinstance(value, list) else value for key, value in given.items() if key not in ("each", "site")})
+    return Unit(
+        **{
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in given.items()
+            if key not in ("each", "site")
+        }
+    )
 
 
 def note_beforehand(parameters: dict) -> None:
@@ -546,7 +617,9 @@ def note_beforehand(parameters: dict) -> None:
     record = Record(parameters["name"])
     for item in parameters["directories"]:
         if item["made"]:
-            record.items["directories"].setdefault(item["path"], {"site": item["site"], "holds": item["holds"], "leaving": False})
+            record.items["directories"].setdefault(
+                item["path"], {"site": item["site"], "holds": item["holds"], "leaving": False}
+            )
     record.save()
 
 
@@ -560,15 +633,26 @@ def main() -> None:
         note_beforehand(parameters)
     units = [unit_of_parameters(unit) for unit in parameters["units"]]
 
-    of_fronts = [unit for record in records() if is_front(record.name) for unit in record.items["units"]]
+    of_fronts = [
+        unit for record in records() if is_front(record.name) for unit in record.items["units"]
+    ]
     up = [unit for unit in of_fronts if is_active(unit)] if parameters["ports"] else []
-    taken = [holder for holder in (taken_port(**port, active=up) for port in parameters["ports"]) if holder]
+    taken = [
+        holder
+        for holder in (taken_port(**port, active=up) for port in parameters["ports"])
+        if holder
+    ]
     in_the_way = [str(holder) for holder in taken if holder.unit not in of_fronts]
-    in_the_way += filter(None, [foreign_account(account["name"], account["home"]) for account in parameters["accounts"]])
+    in_the_way += filter(
+        None,
+        [foreign_account(account["name"], account["home"]) for account in parameters["accounts"]],
+    )
     in_the_way += lacking_of(parameters["releases"])
     in_the_way += filter(None, [unreadable(path, "www-data") for path in parameters["serves"]])
     if in_the_way:
-        module.fail_json(msg="Nothing was changed:\n" + "\n".join(f"* {words}" for words in in_the_way))
+        module.fail_json(
+            msg="Nothing was changed:\n" + "\n".join(f"* {words}" for words in in_the_way)
+        )
     takeover = [holder for holder in taken if holder.wanted_by in {unit.name for unit in units}]
 
     with open(STATUS, encoding="utf-8") as file:
@@ -586,7 +670,9 @@ def main() -> None:
     late = {file["path"] for file in parameters["files"] if file["late"]}
     change = Change(parameters["name"], entries(parameters), sites, parameters["defer"], late)
     for path in change.leave([file["path"] for file in parameters["files"] if file["once"]]):
-        module.warn(f"{path} is not as the role would write it, and is left alone, since it belongs to somebody else")
+        module.warn(
+            f"{path} is not as the role would write it, and is left alone, since it belongs to somebody else"
+        )
     different = change.differences()
     secrets = {file["path"] for file in parameters["files"] if file["secret"]}
     rollout = Rollout(change, units, parameters, takeover)
@@ -596,11 +682,18 @@ def main() -> None:
         "recovered": recovered,
         "leaving": rollout.leaving(),
         "missing_releases": missing_of(parameters["releases"]),
-        "diff": [diff(path, change.before[path], change.wanted[path], path in secrets) for path in different],
+        "diff": [
+            diff(path, change.before[path], change.wanted[path], path in secrets)
+            for path in different
+        ],
     }
 
     if faults := refused_pairs(parameters["certificates"], change.wanted, different):
-        module.fail_json(msg="Nothing was changed:\n" + "\n".join(f"* {words}" for words in faults), units={}, **result)
+        module.fail_json(
+            msg="Nothing was changed:\n" + "\n".join(f"* {words}" for words in faults),
+            units={},
+            **result,
+        )
     tried = None
     if different and parameters["check"] and not missing:
         tried = change.tried(different, parameters["check"])
@@ -614,8 +707,17 @@ def main() -> None:
         verbs = {**work.summary(), **{holder.unit: "stop" for holder in takeover}}
         if going := rollout.going():
             words = "".join(f"{key}\n" for key in going)
-            result["diff"].append({"before": words, "after": "", "before_header": "no longer wanted", "after_header": "no longer wanted"})
-        module.exit_json(changed=bool(missing or different or verbs or rollout.going()), units=verbs, **result)
+            result["diff"].append(
+                {
+                    "before": words,
+                    "after": "",
+                    "before_header": "no longer wanted",
+                    "after_header": "no longer wanted",
+                }
+            )
+        module.exit_json(
+            changed=bool(missing or different or verbs or rollout.going()), units=verbs, **result
+        )
 
     problem = rollout.carry_through(different, [] if tried else parameters["check"])
     verbs = rollout.work.summary()

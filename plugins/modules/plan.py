@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -86,9 +86,12 @@ EXAMPLES = """
 RETURN = """
 plan:
   description:
-    - C(front), which is none on a back alone, and C(backs), whose roles have to run; for each role its sites, named as its variable,
-      such as C(front_nginx_sites), and C(tls), the profile of a front with TLS; for M(pyweb.stack.retire) C(sets), C(sites), C(prune), C(remove_data) and C(remove_packages);
-      and for M(pyweb.stack.probe) C(targets), each site as clients reach it, and C(upstreams), each site on each back of this run as a front reaches it.
+    - C(front), which is none on a back alone, and C(backs), whose roles have to run.
+    - For each role its sites, named as its variable, such as C(front_nginx_sites).
+    - C(tls), the profile of a front with TLS.
+    - For M(pyweb.stack.retire) C(sets), C(sites), C(prune), C(remove_data) and C(remove_packages).
+    - For M(pyweb.stack.probe) C(targets), each site as clients reach it, and C(upstreams), each
+      site on each back of this run as a front reaches it.
   type: dict
   returned: success
 faults:

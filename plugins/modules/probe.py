@@ -1,7 +1,7 @@
 #!/usr/bin/python
 
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -159,8 +159,13 @@ targets:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pyweb.stack.plugins.module_utils.probing import TARGET_SPEC, Outcome, target_of, wait_until_healthy
-from ansible_collections.pyweb.stack.plugins.module_utils.protocols import ProtocolError
+from ansible_collections.pyweb.stack.plugins.module_utils._probing import (
+    TARGET_SPEC,
+    Outcome,
+    target_of,
+    wait_until_healthy,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._protocols import ProtocolError
 
 ARGUMENT_SPEC = {
     "targets": {"type": "list", "elements": "dict", "options": TARGET_SPEC, "default": []},
@@ -199,7 +204,9 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     params = dict(module.params)
     try:
-        outcomes = wait_until_healthy([target_of(given) for given in params.pop("targets")], **params)
+        outcomes = wait_until_healthy(
+            [target_of(given) for given in params.pop("targets")], **params
+        )
     except ProtocolError as error:
         module.fail_json(msg=f"A target cannot be asked as it is given: {error}")
     results = [result_of(outcome) for outcome in outcomes]

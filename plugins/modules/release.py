@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -111,12 +111,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.pyweb.stack.plugins.module_utils.environment_file import environment_file
-from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, give_tree, must, remove_tree, write
-from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import not_root
-from ansible_collections.pyweb.stack.plugins.module_utils.record import lock
-from ansible_collections.pyweb.stack.plugins.module_utils.releases import COMPLETE, complete, lacking, outward_links, version_of
+from ansible_collections.pyweb.stack.plugins.module_utils._environment_file import environment_file
+from ansible_collections.pyweb.stack.plugins.module_utils._host import (
+    Entry,
+    give_tree,
+    must,
+    remove_tree,
+    write,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import not_root
+from ansible_collections.pyweb.stack.plugins.module_utils._record import lock
+from ansible_collections.pyweb.stack.plugins.module_utils._releases import (
+    COMPLETE,
+    complete,
+    lacking,
+    outward_links,
+    version_of,
+)
 
 SITE = {
     "name": {"type": "str", "required": True},
@@ -136,7 +147,13 @@ CACHE = "/var/cache/pyweb"
 WHEELS = Path("/usr/share/python-wheels")
 SANDBOX = Path("/etc/systemd/system/pyweb-.service.d/50-sandbox.conf")
 # Of the sandbox of a site that runs, what compilers and their like do not live with.
-NOT_IN_BUILDS = ("MemoryDenyWriteExecute", "SystemCallArchitectures", "SystemCallErrorNumber", "SystemCallFilter", "UMask")
+NOT_IN_BUILDS = (
+    "MemoryDenyWriteExecute",
+    "SystemCallArchitectures",
+    "SystemCallErrorNumber",
+    "SystemCallFilter",
+    "UMask",
+)
 # Puts files beside the application, with a link to where they are, and compiles all of it.
 FINISH = r"""
 import compileall, json, os, pathlib, re, sys
@@ -149,7 +166,8 @@ if not os.path.lexists(root / "site-packages"):
     (root / "site-packages").symlink_to(packages.relative_to(root))
 # A file that does not compile may be a template or belong to another Python; only its import would be an error.
 compileall.compile_dir(root, quiet=2, rx=re.compile(r"/\.venv/"))
-sys.exit(not all(compileall.compile_file(packages / name, quiet=1) for name in runtime))
+if not all([compileall.compile_file(packages / name, quiet=1) for name in runtime]):
+    raise SystemExit(1)
 """
 
 
@@ -169,7 +187,11 @@ def fault(site: dict, version: str | None, of_system: str | None) -> str | None:
 
 def sandbox() -> list[str]:
     """The properties of the unit that a build runs in, of those that a site runs in."""
-    lines = [line for line in SANDBOX.read_text(encoding="utf-8").splitlines() if "=" in line and not line.startswith("#")]
+    lines = [
+        line
+        for line in SANDBOX.read_text(encoding="utf-8").splitlines()
+        if "=" in line and not line.startswith("#")
+    ]
     return [f"--property={line}" for line in lines if line.partition("=")[0] not in NOT_IN_BUILDS]
 
 
@@ -186,7 +208,15 @@ def build(site: dict, version: str, runtime: dict[str, str]) -> None:
     variables = tempfile.NamedTemporaryFile(mode="w", prefix="pyweb-", encoding="utf-8")
     environment = {"PIP_CACHE_DIR": cache, **os.environ, "HOME": "/tmp", "LC_ALL": "C.UTF-8"}
     environment.pop("PYTHONPATH", None)
-    variables.write(environment_file({name: value for name, value in environment.items() if name.isidentifier() and value.isprintable()}))
+    variables.write(
+        environment_file(
+            {
+                name: value
+                for name, value in environment.items()
+                if name.isidentifier() and value.isprintable()
+            }
+        )
+    )
     variables.flush()
     start = [
         "systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--service-type=exec", f"--description=Build of site {site['name']}",
@@ -197,7 +227,9 @@ def build(site: dict, version: str, runtime: dict[str, str]) -> None:
         build_in(root, site, version, runtime, start)
 
 
-def build_in(root: Path, site: dict, version: str, runtime: dict[str, str], start: list[str]) -> None:
+def build_in(
+    root: Path, site: dict, version: str, runtime: dict[str, str], start: list[str]
+) -> None:
     """Build in a directory; start: what runs a command as the site's account."""
     account = pwd.getpwnam(site["account"])
 
@@ -208,7 +240,10 @@ def build_in(root: Path, site: dict, version: str, runtime: dict[str, str], star
         )  # fmt: skip
         if done.returncode != 0:
             command = " ".join(word for word in argv if word != FINISH)
-            raise BuildError(f"sites[{site['name']}]: {command} failed:\n" + "\n".join(done.stdout.strip().splitlines()[-30:]))
+            raise BuildError(
+                f"sites[{site['name']}]: {command} failed:\n"
+                + "\n".join(done.stdout.strip().splitlines()[-30:])
+            )
 
     if "archive" in site["source"]:
         with tarfile.open(site["source"]["archive"]) as tar:
@@ -230,18 +265,39 @@ def build_in(root: Path, site: dict, version: str, runtime: dict[str, str], star
         # pip stays outside the virtual environment: Debian's own wheel of it runs as it is (pip --python).
         wheel = next(iter(sorted(WHEELS.glob("pip-*.whl"))), None)
         if wheel is None:
-            raise BuildError(f"sites[{site['name']}]: Debian's pip is missing from {WHEELS}; install the package python3-pip-whl")
-        run([python, f"{wheel}/pip", "--python", python, "install", "--no-input", "--disable-pip-version-check", "--quiet", *requirements])
+            raise BuildError(
+                f"sites[{site['name']}]: Debian's pip is missing from {WHEELS}; install the package python3-pip-whl"
+            )
+        run(
+            [
+                python,
+                f"{wheel}/pip",
+                "--python",
+                python,
+                "install",
+                "--no-input",
+                "--disable-pip-version-check",
+                "--quiet",
+                *requirements,
+            ]
+        )
 
-    run([str(environment / "bin" / "python"), "-c", FINISH, str(root), str(packages)], told=json.dumps(runtime))
+    run(
+        [str(environment / "bin" / "python"), "-c", FINISH, str(root), str(packages)],
+        told=json.dumps(runtime),
+    )
     give_tree(str(root), 0, 0)
     must(["chmod", "--recursive", "go-w,ug-s", "--", str(root)])
     links = outward_links(str(root))
     if links:
         told = "".join(f"\n  {path} -> {target}" for path, target in links[:10])
-        raise BuildError(f"sites[{site['name']}]: links lead out of the release, and a front could serve others' files by them; put files there instead:{told}")
+        raise BuildError(
+            f"sites[{site['name']}]: links lead out of the release, and a front could serve others' files by them; put files there instead:{told}"
+        )
     if environment.is_symlink():
-        raise BuildError(f"sites[{site['name']}]: the build has put a link in the place of {environment}")
+        raise BuildError(
+            f"sites[{site['name']}]: the build has put a link in the place of {environment}"
+        )
     if faults := lacking(site):
         raise BuildError("\n".join(faults))
     write(str(root / COMPLETE), Entry(content=version.encode()))
@@ -264,9 +320,13 @@ def main() -> None:
         lock()
     of_system = version_of(SYSTEM_PYTHON)
     versions = {python: version_of(python) for python in {site["python"] for site in sites}}
-    faults = [words for site in sites if (words := fault(site, versions[site["python"]], of_system))]
+    faults = [
+        words for site in sites if (words := fault(site, versions[site["python"]], of_system))
+    ]
     if faults:
-        module.fail_json(msg="No release was built:\n" + "\n".join(f"* {words}" for words in faults))
+        module.fail_json(
+            msg="No release was built:\n" + "\n".join(f"* {words}" for words in faults)
+        )
 
     missing = [site for site in sites if not complete(site, versions[site["python"]])]
     names = [site["name"] for site in missing]
@@ -274,7 +334,10 @@ def main() -> None:
         module.exit_json(changed=bool(missing), missing=names)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        building = [(site, pool.submit(build, site, versions[site["python"]], module.params["runtime"])) for site in missing]
+        building = [
+            (site, pool.submit(build, site, versions[site["python"]], module.params["runtime"]))
+            for site in missing
+        ]
     problems = []
     for site, future in building:
         try:
@@ -283,7 +346,10 @@ def main() -> None:
             problems.append(str(error))
             remove_tree(site["release"]["path"])
     if problems:
-        module.fail_json(msg="Releases could not be built; what served before still serves:\n" + "\n".join(problems))
+        module.fail_json(
+            msg="Releases could not be built; what served before still serves:\n"
+            + "\n".join(problems)
+        )
     module.exit_json(changed=bool(missing), missing=names)
 
 

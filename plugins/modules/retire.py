@@ -1,6 +1,6 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -102,14 +102,37 @@ import os
 import pwd
 
 from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover, remove_empty
-from ansible_collections.pyweb.stack.plugins.module_utils.handover import drained, release, wait_until
-from ansible_collections.pyweb.stack.plugins.module_utils.host import end_processes, park, processes_of, remove_files_of, remove_tree, run
-from ansible_collections.pyweb.stack.plugins.module_utils.packages import STATUS, removable
-from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import not_root
-from ansible_collections.pyweb.stack.plugins.module_utils.record import KINDS, RECORDS, Packages, Record, is_front, lock, records, wanted_elsewhere
-from ansible_collections.pyweb.stack.plugins.module_utils.units import take_down
+from ansible_collections.pyweb.stack.plugins.module_utils._change import (
+    Change,
+    recover,
+    remove_empty,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._handover import (
+    drained,
+    release,
+    wait_until,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._host import (
+    end_processes,
+    park,
+    processes_of,
+    remove_files_of,
+    remove_tree,
+    run,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._packages import STATUS, removable
+from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import not_root
+from ansible_collections.pyweb.stack.plugins.module_utils._record import (
+    KINDS,
+    RECORDS,
+    Packages,
+    Record,
+    is_front,
+    lock,
+    records,
+    wanted_elsewhere,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._units import take_down
 
 NO_SUCH_USER = 6  # an exit status of userdel(8)
 # Seconds for what a reload of the front has told to end.
@@ -131,15 +154,24 @@ def going(record: Record, parameters: dict) -> dict[str, list[str]]:
     """What of a set goes, by kind."""
     whole = record.name not in parameters["sets"]
     leaving = {kind: record.leaving(kind, whole) for kind in KINDS}
-    leaving["directories"] = [path for path in leaving["directories"] if record.items["directories"][path]["holds"] != "others"]
+    leaving["directories"] = [
+        path
+        for path in leaving["directories"]
+        if record.items["directories"][path]["holds"] != "others"
+    ]
     if parameters["remove_data"]:
-        leaving["directories"] += [path for path, item in record.items["directories"].items() if item.get("parked")]
+        leaving["directories"] += [
+            path for path, item in record.items["directories"].items() if item.get("parked")
+        ]
     if parameters["prune"] or (whole and is_front(record.name)):
         return leaving
     sites = {record.items[kind][key]["site"] for kind in KINDS for key in leaving[kind]} - {""}
     # What sites share goes with the last of them.
     gone = {*parameters["sites"], *([""] if sites <= set(parameters["sites"]) else [])}
-    return {kind: [key for key in keys if record.items[kind][key]["site"] in gone] for kind, keys in leaving.items()}
+    return {
+        kind: [key for key in keys if record.items[kind][key]["site"] in gone]
+        for kind, keys in leaving.items()
+    }
 
 
 class Retirement:
@@ -154,11 +186,18 @@ class Retirement:
 
     def ends(self, kind: str) -> list[str]:
         """What is no longer there afterwards; what another set has taken over is."""
-        return [key for key in self.going[kind] if wanted_elsewhere(kind, key, but=self.record.name) is None]
+        return [
+            key
+            for key in self.going[kind]
+            if wanted_elsewhere(kind, key, but=self.record.name) is None
+        ]
 
     def take_down(self) -> None:
         """Stop and disable units; one that ran before the collection came runs on without it. With a site's slice ends all that it holds."""
-        take_down(self.ends("units") + [os.path.basename(path) for path in self.ends("files") if path.endswith(".slice")])
+        take_down(
+            self.ends("units")
+            + [os.path.basename(path) for path in self.ends("files") if path.endswith(".slice")]
+        )
 
     def clear(self) -> None:
         """Remove files, accounts and directories, and forget them."""
@@ -173,7 +212,11 @@ class Retirement:
             former[unit] = record.items["units"][unit].get("before", {})
             record.drop("units", unit)
         for unit, item in record.items["units"].items():
-            if any(path == on or (on.endswith("/") and path.startswith(on)) for path in different for on in item["reload_on"]):
+            if any(
+                path == on or (on.endswith("/") and path.startswith(on))
+                for path in different
+                for on in item["reload_on"]
+            ):
                 run(["systemctl", "--quiet", "reload-or-restart", unit])
         change.forget()
         for account in self.going["accounts"]:
@@ -198,15 +241,32 @@ class Retirement:
         wait_until(lambda: not processes_of(uid), GRACE, pause=0.1)
         end_processes(uid)
         if not wait_until(lambda: not processes_of(uid), GRACE, pause=0.05):
-            self.problems.append(f"Processes of {account} do not end: {', '.join(map(str, processes_of(uid)))}")
-        mains = [run(["systemctl", "show", "--property=MainPID", "--value", unit])[1] for record in records() if is_front(record.name) for unit in record.items["units"]]
+            self.problems.append(
+                f"Processes of {account} do not end: {', '.join(map(str, processes_of(uid)))}"
+            )
+        mains = [
+            run(["systemctl", "show", "--property=MainPID", "--value", unit])[1]
+            for record in records()
+            if is_front(record.name)
+            for unit in record.items["units"]
+        ]
         # Sites inside a front share the directories that this one has for itself.
-        private = [f"/proc/{main}/root{folder}" for main in mains if main != "0" for folder in ("/dev/shm", "/dev/mqueue")]
+        private = [
+            f"/proc/{main}/root{folder}"
+            for main in mains
+            if main != "0"
+            for folder in ("/dev/shm", "/dev/mqueue")
+        ]
         remove_files_of(uid, [*OPEN_TO_ALL, *private])
 
     def _clear_directory(self, record: Record, path: str) -> None:
         item = record.items["directories"][path]
-        if item["holds"] == "data" and not self._parameters["remove_data"] and os.path.isdir(path) and os.listdir(path):
+        if (
+            item["holds"] == "data"
+            and not self._parameters["remove_data"]
+            and os.path.isdir(path)
+            and os.listdir(path)
+        ):
             park(path)
             item.update(parked=True, leaving=False)
             self.kept.append(path)
@@ -231,7 +291,9 @@ class Retirement:
 def remove_folders(sets: list[str]) -> None:
     """Remove the directories that were made for files, where they are empty now; a set that has nothing else is forgotten."""
     for record in records():
-        folders = [path for path, item in record.items["directories"].items() if item["holds"] == "others"]
+        folders = [
+            path for path, item in record.items["directories"].items() if item["holds"] == "others"
+        ]
         remove_empty([path for path in folders if not RECORDS.is_relative_to(path)])
         for path in folders:
             if not os.path.isdir(path) or record.name not in sets:
@@ -251,25 +313,43 @@ def main() -> None:
         recover()
         release()
     retirements = [Retirement(record, parameters) for record in records()]
-    result = {kind: [key for retirement in retirements for key in retirement.ends(kind)] for kind in KINDS}
+    result = {
+        kind: [key for retirement in retirements for key in retirement.ends(kind)] for kind in KINDS
+    }
     packages = Packages()
     packages.only(parameters["sets"])
     with open(STATUS, encoding="utf-8") as file:
         wanted = {name for names in packages.wanted.values() for name in names}
-        result["packages"] = removable(file.read(), packages.ours, wanted) if parameters["remove_packages"] else []
+        result["packages"] = (
+            removable(file.read(), packages.ours, wanted) if parameters["remove_packages"] else []
+        )
     changed = any(result.values())
     words = "".join(f"{kind}: {key}\n" for kind, keys in result.items() for key in keys)
-    diff = {"before": words, "after": "", "before_header": "no longer wanted", "after_header": "no longer wanted"}
+    diff = {
+        "before": words,
+        "after": "",
+        "before_header": "no longer wanted",
+        "after_header": "no longer wanted",
+    }
     if module.check_mode:
         module.exit_json(changed=changed, kept=[], diff=diff, **result)
 
     for retirement in retirements:
         if is_front(retirement.record.name):
             retirement.take_down()
-    fronts = {unit for retirement in retirements if is_front(retirement.record.name) for unit in retirement.record.items["units"]}
+    fronts = {
+        unit
+        for retirement in retirements
+        if is_front(retirement.record.name)
+        for unit in retirement.record.items["units"]
+    }
     staying = fronts - set(result["units"])
-    if result["units"] and not wait_until(lambda: all(drained(unit) for unit in staying), parameters["patience"], pause=0.1):
-        module.warn(f"After {parameters['patience']} s a process of the front's former configuration still serves; it may lose what it has begun")
+    if result["units"] and not wait_until(
+        lambda: all(drained(unit) for unit in staying), parameters["patience"], pause=0.1
+    ):
+        module.warn(
+            f"After {parameters['patience']} s a process of the front's former configuration still serves; it may lose what it has begun"
+        )
     for retirement in retirements:
         if not is_front(retirement.record.name):
             retirement.take_down()
@@ -281,8 +361,18 @@ def main() -> None:
     remove_folders(parameters["sets"])
     problems = [words for retirement in retirements for words in retirement.problems]
     if problems:
-        module.fail_json(msg="\n".join([*problems, "All else is gone; the next run tries again."]), changed=True, diff=diff, **result)
-    module.exit_json(changed=changed, kept=[path for retirement in retirements for path in retirement.kept], diff=diff, **result)
+        module.fail_json(
+            msg="\n".join([*problems, "All else is gone; the next run tries again."]),
+            changed=True,
+            diff=diff,
+            **result,
+        )
+    module.exit_json(
+        changed=changed,
+        kept=[path for retirement in retirements for path in retirement.kept],
+        diff=diff,
+        **result,
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """A constant load on a site while it changes, and what became of every request.
 
-    with Load("172.17.0.2", host="shop.test") as load:
-        ...
-    print(load)
+with Load("172.17.0.2", host="shop.test") as load:
+    ...
+print(load)
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class Load:
     def __enter__(self) -> Load:
         self._lock, self._over = threading.Lock(), threading.Event()
         kinds = [True] * self.keeping + [False] * self.opening
-        self._threads = [threading.Thread(target=self._ask, args=(keep,), daemon=True) for keep in kinds]
+        self._threads = [
+            threading.Thread(target=self._ask, args=(keep,), daemon=True) for keep in kinds
+        ]
         for thread in self._threads:
             thread.start()
         return self
@@ -61,7 +63,15 @@ class Load:
             begin = time.monotonic()
             fault, idle, server = None, False, ""
             try:
-                connection.request("GET", self.path, headers={"Host": self.host, "Accept": self.accept, "Connection": "keep-alive" if keep else "close"})
+                connection.request(
+                    "GET",
+                    self.path,
+                    headers={
+                        "Host": self.host,
+                        "Accept": self.accept,
+                        "Connection": "keep-alive" if keep else "close",
+                    },
+                )
                 response = connection.getresponse()
                 response.read()
                 server = response.headers.get("Server", "")
@@ -81,7 +91,9 @@ class Load:
                     self.slowest = max(self.slowest, seconds)
                     self.servers.add(server.split("/")[0])
                     if fault:
-                        self.failed.append(f"{'kept' if keep else 'new'} connection, after {seconds:.2f} s: {fault}")
+                        self.failed.append(
+                            f"{'kept' if keep else 'new'} connection, after {seconds:.2f} s: {fault}"
+                        )
             if fault or not keep or response.will_close:
                 connection.close()
                 connection = None

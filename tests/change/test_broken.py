@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What goes wrong changes nothing: after each fault every site answers as before, every file is as before, and the next good run repairs."""
@@ -16,7 +16,11 @@ from load import Load
 
 SAMPLE = str(Path(__file__).resolve().parents[2] / "roles" / "app" / "files" / "sample")
 # What each front's parser does not know.
-NONSENSE = {"nginx": "no_such_directive on;", "apache": "NoSuchDirective On", "lighttpd": "no.such-option = "}
+NONSENSE = {
+    "nginx": "no_such_directive on;",
+    "apache": "NoSuchDirective On",
+    "lighttpd": "no.such-option = ",
+}
 NAMES = ("one", "two", "three")
 UNITS = {"nginx": "nginx", "apache": "apache2", "lighttpd": "lighttpd"}
 FILES = (
@@ -63,14 +67,21 @@ def test_what_the_servers_parser_refuses(host):
     run = host.play({"sites": with_second(extra={host.front: NONSENSE[host.front]})}, good=False)
     assert "refuses the new files; nothing was changed" in run.words
     assert f"/etc/{UNITS[host.front]}/pyweb/two.conf" in run.words
-    assert "no_such_directive" in run.words or "NoSuchDirective" in run.words or "no.such-option" in run.words
+    assert (
+        "no_such_directive" in run.words
+        or "NoSuchDirective" in run.words
+        or "no.such-option" in run.words
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("import no_such_module\n", "no_such_module"),
-        ("def application(environ, start_response):\n    raise RuntimeError('at every request')\n", "status 500"),
+        (
+            "def application(environ, start_response):\n    raise RuntimeError('at every request')\n",
+            "status 500",
+        ),
     ],
 )
 def test_an_application_that_does_not_work(host, tmp_path, text, words):
@@ -84,11 +95,19 @@ def changed_site(name: str, **values) -> list[dict]:
 
 
 # One is enough of each back, and of each link of mod_wsgi, on one front or another.
-LOADED = {"apache": [("three", {}), ("three", {"link": "http"})], "nginx": [("one", {})], "lighttpd": [("two", {}), ("three", {})]}
+LOADED = {
+    "apache": [("three", {}), ("three", {"link": "http"})],
+    "nginx": [("one", {})],
+    "lighttpd": [("two", {}), ("three", {})],
+}
 
 
-@pytest.mark.parametrize(("front", "name", "more"), [(front, *rest) for front, which in LOADED.items() for rest in which])
-def test_a_release_that_cannot_be_loaded_is_undone_under_load_and_a_good_one_comes_up(host, tmp_path, front, name, more):
+@pytest.mark.parametrize(
+    ("front", "name", "more"), [(front, *rest) for front, which in LOADED.items() for rest in which]
+)
+def test_a_release_that_cannot_be_loaded_is_undone_under_load_and_a_good_one_comes_up(
+    host, tmp_path, front, name, more
+):
     """No request is lost, and none sees another release or other variables."""
     if host.front != front:
         pytest.skip(f"it is a test of front {front}")
@@ -97,8 +116,15 @@ def test_a_release_that_cannot_be_loaded_is_undone_under_load_and_a_good_one_com
     before = host.ask(f"{name}.test").json()["release"]
     wrong = application(tmp_path, "import no_such_module\n")
     with ExitStack() as stack:
-        loads = [stack.enter_context(Load(host.address, f"{each}.test", keeping=1, opening=1, pause=0.05)) for each in NAMES]
-        run = host.play({"sites": changed_site(name, **wrong, **more, environment={"NEW": "1"})}, good=False)
+        loads = [
+            stack.enter_context(
+                Load(host.address, f"{each}.test", keeping=1, opening=1, pause=0.05)
+            )
+            for each in NAMES
+        ]
+        run = host.play(
+            {"sites": changed_site(name, **wrong, **more, environment={"NEW": "1"})}, good=False
+        )
         assert "ModuleNotFoundError: No module named 'no_such_module'" in run.words
         assert "Every file is as it was before" in run.words
         assert "What answered before answers again" in run.words
@@ -119,13 +145,24 @@ def test_a_release_that_cannot_be_built_changes_no_variable(host):
     if host.front == "nginx":
         pytest.skip("no front has a part in it; those of the others run Debian 12 and 13")
     state = host.shell(FILES)
-    broken = {"requirements": ["no-such-project-of-anybody==1"], "environment": {"NEW": "1"}, "secrets": {"KEY": "new"}}
+    broken = {
+        "requirements": ["no-such-project-of-anybody==1"],
+        "environment": {"NEW": "1"},
+        "secrets": {"KEY": "new"},
+    }
     run = host.play({"sites": [{**site, **broken} for site in sites()]}, good=False)
     assert "no-such-project-of-anybody" in run.words
     assert host.shell(FILES) == state
     assert "NEW=" not in host.shell("cat /etc/pyweb/*/*environment /etc/pyweb/*/*secrets")
     host.shell("systemctl restart 'pyweb-*.service'")
-    run = host.play({"sites": [{**site, "python": "python3.99", "environment": {"NEW": "1"}} for site in sites()]}, good=False)
+    run = host.play(
+        {
+            "sites": [
+                {**site, "python": "python3.99", "environment": {"NEW": "1"}} for site in sites()
+            ]
+        },
+        good=False,
+    )
     assert "'python3.99' does not run on this host" in run.words
     assert host.shell(FILES) == state
 
@@ -150,10 +187,18 @@ def test_a_site_that_starts_slowly_and_answers_500_at_its_mount(host, tmp_path):
     slow = application(tmp_path, SLOW)
     first, *others = sites()
     run = host.play({"sites": changed_site("three", **slow, health={"timeout": 3})}, good=False)
-    assert "no whole answer within" in run.words and "sites[three].health: {timeout: SECONDS}" in run.words
+    assert (
+        "no whole answer within" in run.words
+        and "sites[three].health: {timeout: SECONDS}" in run.words
+    )
     run = host.play({"sites": changed_site("three", **slow)}, good=False)
-    assert "status 500 As it should be" in run.words and "sites[three].health: {path: /..., status: [...]}" in run.words
-    host.play({"sites": [first, *({**site, **slow, "health": {"path": "/ready"}} for site in others)]})
+    assert (
+        "status 500 As it should be" in run.words
+        and "sites[three].health: {path: /..., status: [...]}" in run.words
+    )
+    host.play(
+        {"sites": [first, *({**site, **slow, "health": {"path": "/ready"}} for site in others)]}
+    )
     assert [host.ask(f"{name}.test").status_code for name in NAMES] == [200, 500, 500]
     host.play({"sites": changed_site("three", **slow, health={"status": [500]})})
     host.play()
@@ -162,7 +207,9 @@ def test_a_site_that_starts_slowly_and_answers_500_at_its_mount(host, tmp_path):
 def test_a_full_disk(host):
     """A small file system below the front's own directory takes the first new file and not the second."""
     folder = f"/etc/{UNITS[host.front]}/pyweb"
-    host.shell(f"mkdir /root/kept && cp -a {folder}/. /root/kept && mount -t tmpfs -o size=64k tmpfs {folder} && cp -a /root/kept/. {folder}")
+    host.shell(
+        f"mkdir /root/kept && cp -a {folder}/. /root/kept && mount -t tmpfs -o size=64k tmpfs {folder} && cp -a /root/kept/. {folder}"
+    )
     try:
         large = "# " + "x" * 100 + "\n"
         changed = with_second(extra={host.front: large * 900})
@@ -186,7 +233,10 @@ def test_a_run_that_is_killed(host, set_name):
     changed = with_second(processes=1, max_body_size=2 * 1024 * 1024)
     run = host.play({"sites": changed}, good=False)
     assert killer.wait(120) == 0, run.words
-    assert host.shell(f"ls /var/lib/pyweb/.changes/{name}.journal 2>&1") == f"/var/lib/pyweb/.changes/{name}.journal\n"
+    assert (
+        host.shell(f"ls /var/lib/pyweb/.changes/{name}.journal 2>&1")
+        == f"/var/lib/pyweb/.changes/{name}.journal\n"
+    )
     assert [host.ask(site).status_code for site in ("one.test", "two.test")] == [200, 200]
     again = host.play({"sites": changed})
     assert again.changed > 0
@@ -197,17 +247,25 @@ def test_a_run_that_is_killed(host, set_name):
 def test_a_unit_that_was_stopped_and_a_file_that_was_changed(host):
     """Drift is shown and mended."""
     unit = UNITS[host.front]
-    host.shell(f"systemctl disable --now {unit}; echo '# mine' >> $(ls /etc/pyweb/one/*.environment); rm /etc/{unit}/pyweb/two.conf")
+    host.shell(
+        f"systemctl disable --now {unit}; echo '# mine' >> $(ls /etc/pyweb/one/*.environment); rm /etc/{unit}/pyweb/two.conf"
+    )
     shown = host.play(None, "--check", "--diff").words
     assert "-# mine" in shown
-    assert f"{unit}.service" in shown and "-inactive, disabled" in shown and "+active, enabled" in shown
+    assert (
+        f"{unit}.service" in shown
+        and "-inactive, disabled" in shown
+        and "+active, enabled" in shown
+    )
     assert host.shell(f"systemctl is-active {unit}") == "inactive\n", "--check changes nothing"
     assert host.play().changed > 0
     assert host.play().changed == 0
 
 
 def test_a_port_that_another_program_has(host):
-    host.shell(f"systemctl stop {UNITS[host.front]}; systemd-run --unit=intruder python3 -m http.server 80; sleep 2")
+    host.shell(
+        f"systemctl stop {UNITS[host.front]}; systemd-run --unit=intruder python3 -m http.server 80; sleep 2"
+    )
     try:
         run = host.play(good=False)
         assert "port 80 is taken by python3" in run.words
@@ -220,7 +278,10 @@ def test_a_port_that_another_program_has(host):
 def test_a_file_of_others_that_breaks_the_whole_is_named_and_stays(host):
     if host.front == "lighttpd":
         pytest.skip("its main file reads no files of others")
-    foreign = {"nginx": "/etc/nginx/conf.d/foreign.conf", "apache": "/etc/apache2/conf-enabled/foreign.conf"}[host.front]
+    foreign = {
+        "nginx": "/etc/nginx/conf.d/foreign.conf",
+        "apache": "/etc/apache2/conf-enabled/foreign.conf",
+    }[host.front]
     host.shell(f"echo '{NONSENSE[host.front]}' > {foreign}")
     try:
         assert foreign in host.play({"sites": with_second(max_body_size=4096)}, good=False).words

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Sites that go, and all that goes with them; in the end the host is as it was before the collection came."""
@@ -15,7 +15,13 @@ LISTING = (Path(__file__).parent / "listing.sh").read_text()
 
 
 def a_site(name: str, **values) -> dict:
-    return {"name": name, "application": "sample:application", "source": {"path": SAMPLE}, "server_names": [f"{name}.test"], **values}
+    return {
+        "name": name,
+        "application": "sample:application",
+        "source": {"path": SAMPLE},
+        "server_names": [f"{name}.test"],
+        **values,
+    }
 
 
 ONE, TWO = a_site("one"), a_site("two")
@@ -58,16 +64,26 @@ def test_a_site_that_is_no_longer_named_goes_too_unless_nothing_shall_be_pruned(
 def test_data_stays_for_root_alone_and_returns_to_its_site(host):
     host.shell("echo precious > /var/lib/pyweb/two/data && chown two:two /var/lib/pyweb/two/data")
     host.play({"sites": [ONE]})
-    assert host.shell("stat -c '%a %U' /var/lib/pyweb/two; stat -c %U /var/lib/pyweb/two/data") == "700 root\nroot\n"
+    assert (
+        host.shell("stat -c '%a %U' /var/lib/pyweb/two; stat -c %U /var/lib/pyweb/two/data")
+        == "700 root\nroot\n"
+    )
     host.play({"sites": [ONE, TWO]})
-    assert host.shell("stat -c '%a %U' /var/lib/pyweb/two; stat -c %U /var/lib/pyweb/two/data") == "750 two\ntwo\n"
+    assert (
+        host.shell("stat -c '%a %U' /var/lib/pyweb/two; stat -c %U /var/lib/pyweb/two/data")
+        == "750 two\ntwo\n"
+    )
     host.play({"sites": [ONE], "remove_data": True})
     assert traces(host, "two") == ""
 
 
 def test_check_mode_names_what_would_go_and_removes_nothing(host):
     before = host.shell(LISTING)
-    for values, playbook in (({"sites": [ONE]}, "site.yml"), ({"sites": [ONE, TWO], "front": "apache", "back": "flup"}, "site.yml"), ({}, "playbooks/remove.yml")):
+    for values, playbook in (
+        ({"sites": [ONE]}, "site.yml"),
+        ({"sites": [ONE, TWO], "front": "apache", "back": "flup"}, "site.yml"),
+        ({}, "playbooks/remove.yml"),
+    ):
         run = host.play(values, "--check", "--diff", playbook=playbook)
         assert run.changed > 0
         assert "/etc/systemd/system/pyweb-two-uwsgi-uwsgi-unix.service" in run.words
@@ -80,5 +96,12 @@ def test_at_last_the_host_is_as_before(host):
     host.play({"sites": [ONE, {**TWO, "back": "flup"}], "front": "lighttpd"})
     host.play({"remove_data": True, "remove_packages": True}, playbook="playbooks/remove.yml")
     before, after = host.shell("cat /root/listing").splitlines(), host.shell(LISTING).splitlines()
-    assert [f"- {line}" for line in before if line not in after] + [f"+ {line}" for line in after if line not in before] == []
-    assert host.play({"remove_data": True, "remove_packages": True}, playbook="playbooks/remove.yml").changed == 0
+    assert [f"- {line}" for line in before if line not in after] + [
+        f"+ {line}" for line in after if line not in before
+    ] == []
+    assert (
+        host.play(
+            {"remove_data": True, "remove_packages": True}, playbook="playbooks/remove.yml"
+        ).changed
+        == 0
+    )

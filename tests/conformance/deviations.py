@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """docs/deviations.yml: what a stack does otherwise than the conformance client expects. Read by the client and by tools/docs.py."""
@@ -24,10 +24,16 @@ def load(path: Path = TABLE) -> list[dict]:
     rows = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
     found = []
     for row in rows or []:
-        stack = {key: [str(each) for each in listed(row[key])] for key in (*STACK, "mount") if key in row}
-        seen = {check: [str(each) for each in listed(value)] for check, value in row["seen"].items()}
+        stack = {
+            key: [str(each) for each in listed(row[key])] for key in (*STACK, "mount") if key in row
+        }
+        seen = {
+            check: [str(each) for each in listed(value)] for check, value in row["seen"].items()
+        }
         if row["effect"] not in EFFECTS:
-            raise ValueError(f"{path.name}: effect {row['effect']!r} is none of {', '.join(EFFECTS)}")
+            raise ValueError(
+                f"{path.name}: effect {row['effect']!r} is none of {', '.join(EFFECTS)}"
+            )
         found.append({"why": row["why"], "effect": row["effect"], "seen": seen, **stack})
     return found
 
@@ -56,7 +62,18 @@ def where(row: dict) -> str:
     """The stacks of a row, for people."""
     parts = []
     if "back" in row or "link" in row:
-        parts.append(" ".join(filter(None, [", ".join(row.get("back", [])), "over" * ("link" in row), ", ".join(row.get("link", []))])))
+        parts.append(
+            " ".join(
+                filter(
+                    None,
+                    [
+                        ", ".join(row.get("back", [])),
+                        "over" * ("link" in row),
+                        ", ".join(row.get("link", [])),
+                    ],
+                )
+            )
+        )
     parts += [", ".join(row["transport"])] if "transport" in row else []
     parts += [f"at a {row['mount'][0]}".replace("a root", "/")] if "mount" in row else []
     parts += [f"Debian {', '.join(row['debian'])}"] if "debian" in row else []
@@ -94,8 +111,17 @@ def page(rows: list[dict]) -> str:
 
 def section(title: str, rows: list[dict]) -> list[str]:
     """The rows of one front."""
-    lines = ["", f"## {title}", "", "| Where | Check: what is seen | Effect | Why |", "| --- | --- | --- | --- |"]
+    lines = [
+        "",
+        f"## {title}",
+        "",
+        "| Where | Check: what is seen | Effect | Why |",
+        "| --- | --- | --- | --- |",
+    ]
     for row in rows:
-        seen = "<br>".join(f"{code(check)}: {' or '.join(map(code, texts))}" for check, texts in row["seen"].items())
+        seen = "<br>".join(
+            f"{code(check)}: {' or '.join(map(code, texts))}"
+            for check, texts in row["seen"].items()
+        )
         lines.append(f"| {where(row)} | {seen} | {row['effect']} | {cell(row['why'])} |")
     return lines

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """A group of the conformance client about what runs the application: what it sends on of an answer, and what a program finds."""
@@ -33,7 +33,11 @@ def programs(target: Target) -> Iterator[Check]:
 
         yield Check(f"forbidden: {kind}", refused, ([500, True, None],))
     for kind in ("tuple", "pieces"):
-        yield Check(f"buffers in {kind}", lambda t, kind=kind: t.ask(t.action("buffers", **{"as": kind})).body.decode(), ("one two",))
+        yield Check(
+            f"buffers in {kind}",
+            lambda t, kind=kind: t.ask(t.action("buffers", **{"as": kind})).body.decode(),
+            ("one two",),
+        )
     for name, query, expected in (
         ("whole", {}, LINES),
         ("from a position", {"at": 1200}, LINES[1200:]),
@@ -46,26 +50,58 @@ def programs(target: Target) -> Iterator[Check]:
         def sent(t, query=query, expected=expected):
             with ALONE:
                 answer = t.ask(t.action("file", **query))
-            return "same" if answer.whole and answer.body == expected else f"{answer.status}, {answer.body[:40]!r}, {len(answer.body)} bytes"
+            return (
+                "same"
+                if answer.whole and answer.body == expected
+                else f"{answer.status}, {answer.body[:40]!r}, {len(answer.body)} bytes"
+            )
 
         yield Check(f"file: {name}", sent, ("same",))
-    for method, location in (("GET", "/-/answer?body=another"), ("POST", "/-/answer?body=another"), ("GET", "http://elsewhere.example/x")):
+    for method, location in (
+        ("GET", "/-/answer?body=another"),
+        ("POST", "/-/answer?body=another"),
+        ("GET", "http://elsewhere.example/x"),
+    ):
 
         def created(t, method=method, location=location):
             token = secrets.token_hex(8)
             where = location if "//" in location else f"{t.mount}{location}&{token}"
-            answer = t.ask(t.action("answer", header=f"Location: {where}", body="own words", token=token), method, body=b"" if method == "POST" else None)
-            return [answer.status, answer.body.decode(), answer.get("Location") == where, len(t.seen(token))]
+            answer = t.ask(
+                t.action("answer", header=f"Location: {where}", body="own words", token=token),
+                method,
+                body=b"" if method == "POST" else None,
+            )
+            return [
+                answer.status,
+                answer.body.decode(),
+                answer.get("Location") == where,
+                len(t.seen(token)),
+            ]
 
-        yield Check(f"200 with Location {location} to {method}", created, ([200, "own words", True, 1],))
-    yield Check("field Status", lambda t: [(a := t.ask(t.action("answer", header="Status: 404 Not Found", body="x"))).status, a.body.decode(), a.get("Status")], ([200, "x", None],))
+        yield Check(
+            f"200 with Location {location} to {method}", created, ([200, "own words", True, 1],)
+        )
+    yield Check(
+        "field Status",
+        lambda t: [
+            (a := t.ask(t.action("answer", header="Status: 404 Not Found", body="x"))).status,
+            a.body.decode(),
+            a.get("Status"),
+        ],
+        ([200, "x", None],),
+    )
     for by in ("fork", "shell"):
 
         def left(t, by=by):
             with ALONE:
                 begun = time.monotonic()
                 answer = t.ask(t.action("leave", by=by))
-                return [answer.status, answer.body.decode(), answer.whole, time.monotonic() - begun < 10]
+                return [
+                    answer.status,
+                    answer.body.decode(),
+                    answer.whole,
+                    time.monotonic() - begun < 10,
+                ]
 
         yield Check(f"child by {by} that outlives the answer", left, ([202, "left\n", True, True],))
     for ask, expected in {

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Definitions of sites, unusual ones and such as try to break out of the language of a server's configuration."""
@@ -16,7 +16,7 @@ COLLECTION = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path.insert(0, str(COLLECTION / ".ansible" / "collections"))
 
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import (  # noqa: E402 (the path comes first)
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
     BACKS,
     EMBEDDED,
     PlanError,
@@ -25,8 +25,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils.plan import (  # noqa:
     plan,
     transports_of,
 )
-from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 # What has a meaning of its own in one of the languages, and what would end a value there and begin something else.
 BREAKING = (
@@ -43,15 +43,29 @@ UNRESERVED = string.ascii_letters + string.digits + "._~-"
 # What YAML takes for something else than a text.
 NO_TEXTS = st.sampled_from(["no", "off", "true", "y", "null", "nan"])
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,30}", fullmatch=True) | NO_TEXTS
-LABELS = st.from_regex(r"[a-z0-9]([a-zA-Z0-9-]{0,20}[a-z0-9])?", fullmatch=True) | st.sampled_from(["xn--bcher-kva", "0", "1e3", "a" * 63]) | NO_TEXTS
+LABELS = (
+    st.from_regex(r"[a-z0-9]([a-zA-Z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
+    | st.sampled_from(["xn--bcher-kva", "0", "1e3", "a" * 63])
+    | NO_TEXTS
+)
 HOSTS = st.lists(LABELS, min_size=1, max_size=5).map(".".join).filter(lambda host: len(host) <= 251)
 # Some that several sites share.
-SHARED = st.sampled_from(["www.shared.test", "a.shared.test", "*.shared.test", "*.a.shared.test", "shared.test"])
+SHARED = st.sampled_from(
+    ["www.shared.test", "a.shared.test", "*.shared.test", "*.a.shared.test", "shared.test"]
+)
 SERVER_NAMES = st.lists(HOSTS | HOSTS.map("*.{}".format) | SHARED, max_size=4)
-SEGMENTS = st.text(UNRESERVED, min_size=1, max_size=20).filter(lambda segment: segment not in (".", ".."))
+SEGMENTS = st.text(UNRESERVED, min_size=1, max_size=20).filter(
+    lambda segment: segment not in (".", "..")
+)
 PATHS = st.lists(SEGMENTS, min_size=1, max_size=3).map(lambda segments: "/" + "/".join(segments))
-FOLDERS = st.lists(st.text(UNRESERVED + "@+", min_size=1, max_size=12).filter(lambda part: part != ".."), min_size=1, max_size=3).map("/".join)
-VARIABLES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True).filter(lambda name: not name.startswith("PYWEB_"))
+FOLDERS = st.lists(
+    st.text(UNRESERVED + "@+", min_size=1, max_size=12).filter(lambda part: part != ".."),
+    min_size=1,
+    max_size=3,
+).map("/".join)
+VARIABLES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True).filter(
+    lambda name: not name.startswith("PYWEB_")
+)
 TEXTS = st.text(max_size=20) | st.lists(st.sampled_from(BREAKING), max_size=4).map("".join)
 WORDS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,6}", fullmatch=True)
 
@@ -62,14 +76,20 @@ def numbers(least: int, most: int):
 
 
 STATIC = st.fixed_dictionaries(
-    {"url": PATHS.map("{}/".format), "path": FOLDERS | FOLDERS.map("/srv/files/{}".format) | FOLDERS.map("{}/".format)},
+    {
+        "url": PATHS.map("{}/".format),
+        "path": FOLDERS | FOLDERS.map("/srv/files/{}".format) | FOLDERS.map("{}/".format),
+    },
     optional={"max_age": numbers(0, 315360000)},
 )
 SITES = st.fixed_dictionaries(
     {
         "name": NAMES,
-        "application": st.tuples(st.lists(WORDS, min_size=1, max_size=3).map(".".join), WORDS).map(":".join),
-        "source": st.fixed_dictionaries({"path": st.just("/src") | TEXTS.map("/src{}".format)}) | st.fixed_dictionaries({"package": st.just("shop==1")}),
+        "application": st.tuples(st.lists(WORDS, min_size=1, max_size=3).map(".".join), WORDS).map(
+            ":".join
+        ),
+        "source": st.fixed_dictionaries({"path": st.just("/src") | TEXTS.map("/src{}".format)})
+        | st.fixed_dictionaries({"package": st.just("shop==1")}),
     },
     optional={
         "server_names": SERVER_NAMES,
@@ -87,7 +107,9 @@ SITES = st.fixed_dictionaries(
         "tasks_max": numbers(16, 4194304),
         "static": st.lists(STATIC, max_size=3),
         "max_body_size": numbers(1, 2**40),
-        "extra": st.dictionaries(st.sampled_from(["apache", "lighttpd", "nginx"]), TEXTS, max_size=3),
+        "extra": st.dictionaries(
+            st.sampled_from(["apache", "lighttpd", "nginx"]), TEXTS, max_size=3
+        ),
     },
 )
 
@@ -95,14 +117,22 @@ SITES = st.fixed_dictionaries(
 def places(value, path=()):
     """The paths to every value inside nested lists and mappings."""
     yield path
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+    for key, item in (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    ):
         yield from places(item, (*path, key))
 
 
 @st.composite
 def definitions(draw, front: str):
     """A site for this front, over any of its links; of two in three a value, or a name of one, was spoilt."""
-    back, link = draw(st.sampled_from([(back, link) for chosen, back, link in combinations() if chosen == front]))
+    back, link = draw(
+        st.sampled_from([(back, link) for chosen, back, link in combinations() if chosen == front])
+    )
     transport = draw(st.sampled_from(transports_of(front, back, link) or (None,)))
     site = copy.deepcopy(draw(SITES))
     for _unused in range(draw(st.integers(0, 2))):
@@ -126,7 +156,13 @@ UNRELEASED = {"source": {"package": "none"}, "requirements": []}
 def tricky(front: str) -> list[dict]:
     """Sites whose files, mounts and names lie inside each other's, and such at the limits."""
     longest = ".".join(("a" * 63, "b" * 63, "c" * 63, "d" * 61))
-    most = {"processes": 1024, "threads": 1024, "request_timeout": 86400, "max_requests": 10**9, "max_body_size": 2**40}
+    most = {
+        "processes": 1024,
+        "threads": 1024,
+        "request_timeout": 86400,
+        "max_requests": 10**9,
+        "max_body_size": 2**40,
+    }
     nested = [
         {"url": "/in/", "path": "in", "max_age": 5},
         {"url": "/in/ner/", "path": "ner/"},
@@ -136,20 +172,56 @@ def tricky(front: str) -> list[dict]:
     ]
     sites = [
         {"name": "tricky-outer", "server_names": ["tricky.test"], "static": nested},
-        {"name": "tricky-inner", "server_names": ["tricky.test"], "mount": "/side", "static": nested},
-        {"name": "tricky-most", "server_names": ["tricky.test", "*.tricky.test"], "mount": "/side/most", **most},
-        {"name": "tricky-dotted", "server_names": ["dotted.tricky.test"], "mount": "/x.y~z-_/a", "static": nested},
-        {"name": "tricky-longest", "server_names": [longest, "192.0.2.7", "catch-all.invalid", "wildcard.tricky.test"], **most},
+        {
+            "name": "tricky-inner",
+            "server_names": ["tricky.test"],
+            "mount": "/side",
+            "static": nested,
+        },
+        {
+            "name": "tricky-most",
+            "server_names": ["tricky.test", "*.tricky.test"],
+            "mount": "/side/most",
+            **most,
+        },
+        {
+            "name": "tricky-dotted",
+            "server_names": ["dotted.tricky.test"],
+            "mount": "/x.y~z-_/a",
+            "static": nested,
+        },
+        {
+            "name": "tricky-longest",
+            "server_names": [longest, "192.0.2.7", "catch-all.invalid", "wildcard.tricky.test"],
+            **most,
+        },
     ]
     links = links_between(front, "uwsgi")
-    return [{"application": "a:b", "transport": "unix", "back": "uwsgi", "link": links[place % len(links)], **UNRELEASED, **site} for place, site in enumerate(sites)]
+    return [
+        {
+            "application": "a:b",
+            "transport": "unix",
+            "back": "uwsgi",
+            "link": links[place % len(links)],
+            **UNRELEASED,
+            **site,
+        }
+        for place, site in enumerate(sites)
+    ]
 
 
 def accepted(front: str, examples: int) -> list[dict]:
     """The definitions, of as many examples, that the plan takes on one host; always the same ones."""
     found: dict[str, dict] = {site["name"]: site for site in tricky(front)}
 
-    @settings(max_examples=examples, derandomize=True, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(definitions(front))
     def collect(site):
         # What runs inside the front needs a release of its own.
@@ -158,8 +230,15 @@ def accepted(front: str, examples: int) -> list[dict]:
                 plan({"front": front, "sites": [site]})
                 # Many together need names of their own, and a host has one catch-all. A server's own text belongs to the tests of its parser.
                 name = f"s{len(found)}-{site['name']}"[:31]
-                names = site.get("server_names") or ([] if len(found) % 9 == 0 else [f"{name.strip('-')}.test"])
-                found[name] = {**{key: value for key, value in site.items() if key != "extra"}, **UNRELEASED, "name": name, "server_names": names}
+                names = site.get("server_names") or (
+                    [] if len(found) % 9 == 0 else [f"{name.strip('-')}.test"]
+                )
+                found[name] = {
+                    **{key: value for key, value in site.items() if key != "extra"},
+                    **UNRELEASED,
+                    "name": name,
+                    "server_names": names,
+                }
             except PlanError:
                 pass
 
@@ -177,7 +256,11 @@ def accepted(front: str, examples: int) -> list[dict]:
 def environments(front: str) -> list[dict]:
     """A site for each back, which tells its environment; every text that may break something is a value of it."""
     texts = [text for text in (*BREAKING, "".join(BREAKING), "x" * 100000) if "\0" not in text]
-    values = {f"V{number}": text for number, text in enumerate(["", *texts, *(text * 2 for text in texts[:-1])]) if "\0" not in text}
+    values = {
+        f"V{number}": text
+        for number, text in enumerate(["", *texts, *(text * 2 for text in texts[:-1])])
+        if "\0" not in text
+    }
     return [
         {
             "name": f"own-{back.replace('_', '-')}",

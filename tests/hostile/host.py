@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Runs on a host of the scenario hostile: stands in for the backs of hundreds of sites, and asks the front for all of them.
@@ -19,8 +19,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-SITE_FILES = {"nginx": "/etc/nginx/pyweb/{}.conf", "apache": "/etc/apache2/pyweb/{}.conf", "lighttpd": "/etc/lighttpd/pyweb/{}.conf"}
-PARSERS = {"nginx": ["nginx", "-q", "-t"], "apache": ["apachectl", "configtest"], "lighttpd": ["lighttpd", "-tt", "-f", "/etc/lighttpd/lighttpd.conf"]}
+SITE_FILES = {
+    "nginx": "/etc/nginx/pyweb/{}.conf",
+    "apache": "/etc/apache2/pyweb/{}.conf",
+    "lighttpd": "/etc/lighttpd/pyweb/{}.conf",
+}
+PARSERS = {
+    "nginx": ["nginx", "-q", "-t"],
+    "apache": ["apachectl", "configtest"],
+    "lighttpd": ["lighttpd", "-tt", "-f", "/etc/lighttpd/lighttpd.conf"],
+}
 # Texts of a site's own that would leave its file and go on outside, were they taken.
 ESCAPES = {
     "nginx": ["}", "} server { listen 81; server_name evil.test;", "location /x {", 'add_header X "', "{", "gzip on", "\\"],
@@ -51,7 +59,9 @@ async def read_scgi(reader):
 
 async def read_fastcgi(reader):
     while True:
-        _version, kind, _number, size, padding = struct.unpack("!BBHHBx", await reader.readexactly(8))
+        _version, kind, _number, size, padding = struct.unpack(
+            "!BBHHBx", await reader.readexactly(8)
+        )
         await reader.readexactly(size + padding)
         if kind == 5 and size == 0:
             break
@@ -59,7 +69,10 @@ async def read_fastcgi(reader):
     def record(kind, content):
         return struct.pack("!BBHHBx", 1, kind, 1, len(content), 0) + content
 
-    return b"Status: 200 OK\r\n", lambda answer: record(6, answer) + record(6, b"") + record(3, bytes(8))
+    return (
+        b"Status: 200 OK\r\n",
+        lambda answer: record(6, answer) + record(6, b"") + record(3, bytes(8)),
+    )
 
 
 async def serve(planned):
@@ -69,7 +82,13 @@ async def serve(planned):
         async def answer(reader, writer):
             head, framed = await globals()[f"read_{site['link']}"](reader)
             body = site["name"].encode()
-            writer.write(framed(head + b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(body) + body))
+            writer.write(
+                framed(
+                    head
+                    + b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(body)
+                    + body
+                )
+            )
             await writer.drain()
             writer.close()
 
@@ -97,7 +116,11 @@ def wanted(sites, host, path):
     names = {name for site in sites for name in site["server_names"]}
     above = [f"*.{host.split('.', dots)[dots]}" for dots in range(1, host.count(".") + 1)]
     name = next((name for name in [host, *above] if name in names), None)
-    mine = [site for site in sites if (name in site["server_names"] if name else not site["server_names"])]
+    mine = [
+        site
+        for site in sites
+        if (name in site["server_names"] if name else not site["server_names"])
+    ]
     mine = [site for site in mine if (path + "/").startswith(site["script_name"] + "/")]
     if not mine:
         return None
@@ -114,7 +137,11 @@ def asked(host, path):
     connection.request("GET", path, headers={"Host": host})
     answer = connection.getresponse()
     body = answer.read().decode(errors="replace")
-    age = [part.strip()[8:] for part in (answer.getheader("Cache-Control") or "").split(",") if part.strip().startswith("max-age=")]
+    age = [
+        part.strip()[8:]
+        for part in (answer.getheader("Cache-Control") or "").split(",")
+        if part.strip().startswith("max-age=")
+    ]
     connection.close()
     return (body, int(age[0]) if age else None) if answer.status == 200 else None
 
@@ -129,11 +156,17 @@ def ask(planned):
         for name in site["server_names"] or ["nobody.example"]:
             host = name.replace("*", "any")
             below = site["script_name"]
-            for path in [f"{below}/x", f"{below}x" if below else "/", *(f"{static['url']}who.txt" for static in site["static"])]:
+            for path in [
+                f"{below}/x",
+                f"{below}x" if below else "/",
+                *(f"{static['url']}who.txt" for static in site["static"]),
+            ]:
                 expected, found = wanted(sites, host, path), asked(host, path)
                 done += 1
                 if found != expected:
-                    wrong.append(f"{site['name']} ({site['link']}): http://{host}{path}: expected {expected}, got {str(found)[:200]}")
+                    wrong.append(
+                        f"{site['name']} ({site['link']}): http://{host}{path}: expected {expected}, got {str(found)[:200]}"
+                    )
     return wrong, done
 
 
@@ -147,7 +180,9 @@ def ask_environments(own):
         for name, value in {**site["environment"], **site["secrets"]}.items():
             done += 1
             if told.get(name) != value:
-                wrong.append(f"{site['name']}: {name}: expected {value!r:.100}, got {told.get(name)!r:.100}")
+                wrong.append(
+                    f"{site['name']}: {name}: expected {value!r:.100}, got {told.get(name)!r:.100}"
+                )
     return wrong, done
 
 

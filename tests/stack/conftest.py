@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What a converged scenario serves, asked from outside. molecule/shared/verify.yml says in PYWEB_STACK which hosts there are."""
@@ -13,7 +13,11 @@ from dataclasses import dataclass, field
 
 import pytest
 import requests
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import DEFAULTS, links_between, transports_of
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
+    DEFAULTS,
+    links_between,
+    transports_of,
+)
 
 STACK = json.loads(os.environ.get("PYWEB_STACK", "{}"))
 
@@ -40,12 +44,21 @@ class Site:
         """The address of the site, without its final slash."""
         return f"http://{self.address}{self.mount.rstrip('/')}"
 
-    def ask(self, path: str = "/", method: str = "GET", headers: dict | None = None, **more) -> requests.Response:
+    def ask(
+        self, path: str = "/", method: str = "GET", headers: dict | None = None, **more
+    ) -> requests.Response:
         """Ask for a path below the mount. The environment's proxies are for others."""
         with requests.Session() as session:
             session.trust_env = False
             names = {"Host": self.server_names[0]} if self.server_names else {}
-            return session.request(method, self.url + path, headers={**names, **(headers or {})}, timeout=30, allow_redirects=False, **more)
+            return session.request(
+                method,
+                self.url + path,
+                headers={**names, **(headers or {})},
+                timeout=30,
+                allow_redirects=False,
+                **more,
+            )
 
 
 def all_sites() -> list[Site]:
@@ -54,18 +67,45 @@ def all_sites() -> list[Site]:
     for host, told in STACK.items():
         front = told["front"] or DEFAULTS["front"]
         for site in told["sites"] or [{}]:
-            keys = {key: site[key] for key in ("name", "back", "link", "transport", "mount", "application", "server_names") if key in site}
+            keys = {
+                key: site[key]
+                for key in (
+                    "name",
+                    "back",
+                    "link",
+                    "transport",
+                    "mount",
+                    "application",
+                    "server_names",
+                )
+                if key in site
+            }
             keys.setdefault("link", links_between(front, keys.get("back", DEFAULTS["back"]))[0])
             stack = front, keys.get("back", DEFAULTS["back"]), keys["link"]
             keys.setdefault("transport", next(iter(transports_of(*stack)), None))
-            keys["knows_front"] = not site or keys["link"] != "http" or "PYWEB_FRONT" in site.get("environment", {})
-            found.append(Site(host=host, container=told["container"], address=told["address"], front=front, **keys))
+            keys["knows_front"] = (
+                not site or keys["link"] != "http" or "PYWEB_FRONT" in site.get("environment", {})
+            )
+            found.append(
+                Site(
+                    host=host,
+                    container=told["container"],
+                    address=told["address"],
+                    front=front,
+                    **keys,
+                )
+            )
     return found
 
 
 def pytest_generate_tests(metafunc):
     """Fixtures: any_site, and sample, httpbin and conformance for the sites that run these applications."""
-    kinds = {"any_site": "", "sample": "sample:", "httpbin": "httpbin:", "conformance": "conformance:"}
+    kinds = {
+        "any_site": "",
+        "sample": "sample:",
+        "httpbin": "httpbin:",
+        "conformance": "conformance:",
+    }
     for fixture, application in kinds.items():
         if fixture in metafunc.fixturenames:
             sites = [site for site in all_sites() if site.application.startswith(application)]
@@ -77,12 +117,18 @@ def pytest_generate_tests(metafunc):
 
 def pytest_collection_modifyitems(items):
     """The groups of one conformance site are far apart, so that the workers ask different sites."""
-    items.sort(key=lambda item: item.callspec.indices.get("group", -1) if hasattr(item, "callspec") else -1)
+    items.sort(
+        key=lambda item: item.callspec.indices.get("group", -1) if hasattr(item, "callspec") else -1
+    )
 
 
 @pytest.fixture(name="conformance_sites")
 def the_sites_of_a_host_that_run_the_conformance_application(host):
-    return [site for site in all_sites() if site.host == host.host and site.application.startswith("conformance:")]
+    return [
+        site
+        for site in all_sites()
+        if site.host == host.host and site.application.startswith("conformance:")
+    ]
 
 
 @pytest.fixture(name="own_address", scope="session")

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The conformance client's checks, of every site that runs the conformance application."""
@@ -17,9 +17,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
 
-import client  # noqa: E402 (the path comes first)
-import steady  # noqa: E402, F401 (its groups)
-from deviations import load  # noqa: E402
+import client
+import steady
+from deviations import load
 
 ROWS = load()
 
@@ -33,7 +33,9 @@ def test_conformance(conformance, group):
         **{key: getattr(conformance, key) or "" for key in ("front", "back", "link", "transport")},
     )
     # A back that is too slow ends its process, and with it what another worker of pytest is asking it.
-    with open(Path(tempfile.gettempdir()) / f"pyweb-{conformance.host}-{conformance.name}.lock", "w") as lock:
+    with open(
+        Path(tempfile.gettempdir()) / f"pyweb-{conformance.host}-{conformance.name}.lock", "w"
+    ) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX if group == "slow" else fcntl.LOCK_SH)
         results = client.run(target, group, ROWS)
     if not results:
@@ -59,7 +61,13 @@ def test_conformance_over_ipv6(host, conformance_sites):
     asked = [(site.server_names[0], site.mount) for site in conformance_sites]
     if not asked:
         pytest.skip("the host has no conformance site")
-    done = subprocess.run(["docker", "exec", "-i", host.container, "python3", "-c", INSIDE], input=json.dumps(asked), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["docker", "exec", "-i", host.container, "python3", "-c", INSIDE],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode == 9:
         pytest.skip("the container has no IPv6 loopback")
     assert done.stdout.splitlines() == [f"{name} {path} ::1" for name, path in asked], done.stderr

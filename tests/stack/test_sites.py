@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import requests
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
 
-from deviations import find, load  # noqa: E402 (the path comes first)
+from deviations import find, load
 
 ROWS = load()
 
@@ -41,7 +41,14 @@ def test_the_page_names_the_stack_that_serves_it(sample):
     assert answer.status_code == 200
     told = answer.json()
     front = sample.front if sample.knows_front else None
-    wanted = {"front": front, "back": sample.back, "link": sample.link, "transport": sample.transport, "site": sample.name, "user": sample.name}
+    wanted = {
+        "front": front,
+        "back": sample.back,
+        "link": sample.link,
+        "transport": sample.transport,
+        "site": sample.name,
+        "user": sample.name,
+    }
     assert {key: told[key] for key in wanted} == wanted
     assert answer.headers["Server"].lower().startswith(sample.front)
 
@@ -73,7 +80,9 @@ def test_a_client_cannot_lie_about_itself(sample, own_address):
     environ = sample.ask(headers={**JSON, **LIES}).json()["environ"]
     assert environ["REMOTE_ADDR"] == own_address
     assert environ["wsgi.url_scheme"] == "http"
-    assert not [key for key, value in environ.items() if "203.0.113.9" in value or "evil.example" in value]
+    assert not [
+        key for key, value in environ.items() if "203.0.113.9" in value or "evil.example" in value
+    ]
 
 
 def test_the_front_serves_static_files(sample):
@@ -82,7 +91,9 @@ def test_the_front_serves_static_files(sample):
     assert answer.headers["Content-Type"] == "image/svg+xml"
     assert "ETag" in answer.headers or "Last-Modified" in answer.headers
     assert sample.ask("/static/").status_code in (403, 404), "a directory is not listed"
-    assert sample.ask("/static/../sample.py").status_code == 404, "the application's code is not served"
+    assert sample.ask("/static/../sample.py").status_code == 404, (
+        "the application's code is not served"
+    )
     assert sample.ask("/static/nothing").status_code == 404
 
 
@@ -96,10 +107,14 @@ def test_head_has_the_headers_of_get_and_no_body(sample):
 def test_a_prefix_ends_where_it_ends(sample):
     if sample.mount == "/":
         pytest.skip("the site is mounted at the root")
-    assert sample.ask("", headers=JSON).status_code in (200, 404), "the prefix itself reaches the application"
+    assert sample.ask("", headers=JSON).status_code in (200, 404), (
+        "the prefix itself reaches the application"
+    )
     assert "X-Content-Type-Options" in sample.ask("", headers=JSON).headers
     assert sample.ask("x", headers=JSON).status_code == 404
-    assert "X-Content-Type-Options" not in sample.ask("x", headers=JSON).headers, "a path that only begins like the prefix is outside"
+    assert "X-Content-Type-Options" not in sample.ask("x", headers=JSON).headers, (
+        "a path that only begins like the prefix is outside"
+    )
 
 
 def test_a_real_application_answers(httpbin, own_address):
@@ -117,7 +132,10 @@ def test_a_body_arrives_whole(httpbin, size):
     body = random.Random(size).randbytes(size // 2).hex() + "x" * (size % 2)
     answer = httpbin.ask("/anything", "POST", headers={"Content-Type": "text/plain"}, data=body)
     assert answer.status_code == 200
-    assert hashlib.sha256(answer.json()["data"].encode()).digest() == hashlib.sha256(body.encode()).digest()
+    assert (
+        hashlib.sha256(answer.json()["data"].encode()).digest()
+        == hashlib.sha256(body.encode()).digest()
+    )
 
 
 def test_a_body_that_is_too_large_is_refused(httpbin):
@@ -137,14 +155,19 @@ def test_methods(httpbin, method):
 
 @pytest.mark.parametrize("status", [204, 304, 404, 418, 500])
 def test_statuses(httpbin, status):
-    assert httpbin.ask(f"/status/{status}").status_code == status_of(httpbin, f"statuses: {status}", status)
+    assert httpbin.ask(f"/status/{status}").status_code == status_of(
+        httpbin, f"statuses: {status}", status
+    )
 
 
 def test_redirects_and_repeated_headers(httpbin):
     answer = httpbin.ask("/cookies/set?one=1&two=2")
     assert answer.status_code == 302
     assert answer.headers["Location"] == "/cookies"
-    assert sorted(cookie.split(";")[0] for cookie in answer.raw.headers.getlist("Set-Cookie")) == ["one=1", "two=2"]
+    assert sorted(cookie.split(";")[0] for cookie in answer.raw.headers.getlist("Set-Cookie")) == [
+        "one=1",
+        "two=2",
+    ]
 
 
 def test_an_answer_of_unknown_length(httpbin):

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What a front answers while all backs are stopped; molecule/shared/verify.yml stops them. Nothing else is asked then."""
@@ -14,14 +14,19 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import FRONTS
 from conftest import all_sites
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
 
-from deviations import find, load  # noqa: E402 (the path comes first)
+from deviations import find, load
 
-STATUS = {"apache": [503], "nginx": [502], "lighttpd": [503], "cherokee": [502, 503]}  # of Cherokee, 502 over http
+STATUS = {
+    "apache": [503],
+    "nginx": [502],
+    "lighttpd": [503],
+    "cherokee": [502, 503],
+}  # of Cherokee, 502 over http
 
 
 def test_a_front_without_its_back_says_so_at_once(any_site):

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Small readers of the languages that the roles write: a file becomes its tokens, as its server would take them.
@@ -43,7 +43,7 @@ def nginx(text: str) -> list[str]:
     while position < len(text):
         match = NGINX.match(text, position)
         if not match:
-            raise ValueError(f"no token at {text[position:position + 20]!r}")
+            raise ValueError(f"no token at {text[position : position + 20]!r}")
         position = match.end()
         kind = match.lastgroup
         if kind == "mark":
@@ -55,7 +55,9 @@ def nginx(text: str) -> list[str]:
     return _balanced(tokens, {"{": "}"})
 
 
-APACHE_WORD = re.compile(r"""[ \t]*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^\s"'](?:[^\s\\]|\\.)*))(?=[ \t]|$)""")
+APACHE_WORD = re.compile(
+    r"""[ \t]*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^\s"'](?:[^\s\\]|\\.)*))(?=[ \t]|$)"""
+)
 
 
 def apache(text: str) -> list[str]:
@@ -79,8 +81,17 @@ def apache(text: str) -> list[str]:
             if not word:
                 raise ValueError(f"no word at {rest[position:]!r}")
             position = word.end()
-            tokens.append("=" + re.sub(r"""\\(["'\\])""", r"\1", next(part for part in word.groups() if part is not None)))
-    sections = {token: token.replace("<", "</") for token in tokens if re.fullmatch(r"<\w+>", token)}
+            tokens.append(
+                "="
+                + re.sub(
+                    r"""\\(["'\\])""",
+                    r"\1",
+                    next(part for part in word.groups() if part is not None),
+                )
+            )
+    sections = {
+        token: token.replace("<", "</") for token in tokens if re.fullmatch(r"<\w+>", token)
+    }
     return _balanced(tokens, sections)
 
 
@@ -100,7 +111,7 @@ def lighttpd(text: str) -> list[str]:
     while position < len(text):
         match = LIGHTTPD.match(text, position)
         if not match:
-            raise ValueError(f"no token at {text[position:position + 20]!r}")
+            raise ValueError(f"no token at {text[position : position + 20]!r}")
         position = match.end()
         kind = match.lastgroup
         if kind == "string":
@@ -143,12 +154,18 @@ def ini(text: str) -> list[str]:
 def words(text: str) -> list[str]:
     """sysusers.d(5) and tmpfiles.d(5): lines of words, some of them quoted."""
     lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
-    return [token for line in lines for token in ("\n", *("=" + word for word in shlex.split(line)))]
+    return [
+        token for line in lines for token in ("\n", *("=" + word for word in shlex.split(line)))
+    ]
 
 
 def python(text: str) -> list[str]:
     """A module's tokens."""
-    return [token.string for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type != tokenize.COMMENT]
+    return [
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type != tokenize.COMMENT
+    ]
 
 
 # By what a path ends with, the first that fits.

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The files that the roles would write for a plan: their own tasks and templates, by Ansible's templating, without a host."""
@@ -51,19 +51,29 @@ def variables_of(role: str) -> dict:
 @functools.cache
 def files_of(role: str) -> list:
     """The argument files of the role's task, as it is written."""
-    tasks = LOADER.load_from_file(str(ROLES / role / "tasks" / "main.yml"), trusted_as_template=True)
+    tasks = LOADER.load_from_file(
+        str(ROLES / role / "tasks" / "main.yml"), trusted_as_template=True
+    )
     return next(task["pyweb.stack.apply"]["files"] for task in tasks if "pyweb.stack.apply" in task)
 
 
 def files(planned: dict, **variables) -> dict[str, str]:
     """Path to text of all that the roles of a plan would write; of a link, its target."""
     written = {}
-    for role in ("app", *(f"back_{back}" for back in planned["backs"]), f"front_{planned['front']}"):
+    for role in (
+        "app",
+        *(f"back_{back}" for back in planned["backs"]),
+        f"front_{planned['front']}",
+    ):
         known = {**variables_of(role), "pyweb_plan": planned, **variables}
         templar = Templar(loader=LOADER, variables=known)
         for item in templar.template(files_of(role)):
             for file in _expand(item, ("path", "target", "owner", "group")):
                 template = ROLES / role / "templates" / file.get("template", "")
                 path = template if template.exists() else SHARED / file["template"]
-                written[file["path"]] = file["target"] if "target" in file else render(templar, path, known, file.get("values"))
+                written[file["path"]] = (
+                    file["target"]
+                    if "target" in file
+                    else render(templar, path, known, file.get("values"))
+                )
     return written

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What the tests of the runtime files share: interpreters, a runner under a stand-in for systemd, and a front."""
@@ -18,7 +18,11 @@ import sys
 import time
 from pathlib import Path
 
-from ansible_collections.pyweb.stack.plugins.module_utils.protocols import DECODERS, ENCODERS, Request
+from ansible_collections.pyweb.stack.plugins.module_utils._protocols import (
+    DECODERS,
+    ENCODERS,
+    Request,
+)
 
 RUNTIME = Path(__file__).parents[2] / "roles" / "app" / "files" / "runtime"
 
@@ -215,9 +219,14 @@ def see_linger(environ, start_response, argument):
 def interpreter(version: str) -> tuple[str | None, str]:
     """The path of a Python, or None and the reason. A pyenv shim may exist for one that is switched off."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    found = [shutil.which(f"python{version}"), *sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}"))]
+    found = [
+        shutil.which(f"python{version}"),
+        *sorted(pyenv.glob(f"versions/{version}.*/bin/python{version}")),
+    ]
     for path in filter(None, found):
-        result = subprocess.run([path, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True)
+        result = subprocess.run(
+            [path, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True
+        )
         if result.returncode == 0:
             return result.stdout.strip(), ""  # the interpreter itself, not the shim
     return None, f"python{version} is neither in PATH nor below {pyenv}"
@@ -232,7 +241,9 @@ def flup_alone(directory: Path) -> Path:
 class Runner:
     """pyweb_flup behind a listening socket that outlives it."""
 
-    def __init__(self, directory: Path, python: str, flup: Path, link: str, transport: str = "unix") -> None:
+    def __init__(
+        self, directory: Path, python: str, flup: Path, link: str, transport: str = "unix"
+    ) -> None:
         self.link = link
         self.python = python
         self._directory = directory
@@ -263,13 +274,25 @@ class Runner:
         self._notifications.settimeout(20)
         self.process: subprocess.Popen | None = None
 
-    def start(self, ready: bool = True, command: tuple[str, ...] = ("-m", "pyweb_flup"), **settings: object) -> Runner:
-        environ = {**self.environ, **{f"PYWEB_{key.upper()}": str(value) for key, value in settings.items()}}
+    def start(
+        self,
+        ready: bool = True,
+        command: tuple[str, ...] = ("-m", "pyweb_flup"),
+        **settings: object,
+    ) -> Runner:
+        environ = {
+            **self.environ,
+            **{f"PYWEB_{key.upper()}": str(value) for key, value in settings.items()},
+        }
         descriptor = self.listener.fileno()
         with open(self._log, "ab") as log:
             self.process = subprocess.Popen(
                 ["bash", "-c", LAUNCHER, str(descriptor), self.python, *command],
-                env=environ, cwd=self._directory, pass_fds=[descriptor], stdout=log, stderr=log,
+                env=environ,
+                cwd=self._directory,
+                pass_fds=[descriptor],
+                stdout=log,
+                stderr=log,
             )
         if ready:
             assert self.notification() == "READY=1", self.log()

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What the role back_uwsgi writes for a site."""
@@ -7,10 +7,15 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import plan
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import plan
 from rendering import files
 
-SITE = {"name": "shop", "application": "shop:app", "source": {"package": "shop"}, "server_names": ["shop.test"]}
+SITE = {
+    "name": "shop",
+    "application": "shop:app",
+    "source": {"package": "shop"},
+    "server_names": ["shop.test"],
+}
 
 
 def written(ending, **variables):
@@ -19,7 +24,9 @@ def written(ending, **variables):
     return text.splitlines()
 
 
-@pytest.mark.parametrize("preload, is_lazy", [(None, True), ("false", True), (True, False), ("yes", False)])
+@pytest.mark.parametrize(
+    "preload, is_lazy", [(None, True), ("false", True), (True, False), ("yes", False)]
+)
 def test_each_process_loads_the_application_unless_it_is_told_otherwise(preload, is_lazy):
     lines = written(".ini", **({} if preload is None else {"back_uwsgi_preload": preload}))
     assert ("lazy-apps = true" in lines) is is_lazy

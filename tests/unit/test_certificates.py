@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Certificates: what the controller refuses, what a host would make of a pair, and pairs that sign themselves."""
@@ -18,25 +18,35 @@ import threading
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.pyweb.stack.plugins.action.apply import _pairs
-from ansible_collections.pyweb.stack.plugins.module_utils.certificates import (
+from ansible_collections.pyweb.stack.plugins.module_utils._certificates import (
     PairError,
     covers,
     kept_or_made,
     same_certificate,
     try_pair,
 )
-from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import plan
-from ansible_collections.pyweb.stack.plugins.module_utils.probing import Endpoint, Target, ask
-from ansible_collections.pyweb.stack.plugins.modules.apply import ARGUMENTS, certificate_files, refused_pairs
-from ansible_collections.pyweb.stack.plugins.plugin_utils.certificates import CertificateFault, examine, read
+from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import plan
+from ansible_collections.pyweb.stack.plugins.module_utils._probing import Endpoint, Target, ask
+from ansible_collections.pyweb.stack.plugins.modules.apply import (
+    ARGUMENTS,
+    certificate_files,
+    refused_pairs,
+)
+from ansible_collections.pyweb.stack.plugins.plugin_utils._certificates import (
+    CertificateFault,
+    examine,
+    read,
+)
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="openssl is not installed"
+)
 
 
 @functools.cache
@@ -44,27 +54,51 @@ def key(name="own", kind="P-256"):
     if kind.startswith("RSA"):
         return rsa.generate_private_key(65537, int(kind[4:]))
     curve = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1}
-    return ed25519.Ed25519PrivateKey.generate() if kind == "Ed25519" else ec.generate_private_key(curve[kind]())
+    return (
+        ed25519.Ed25519PrivateKey.generate()
+        if kind == "Ed25519"
+        else ec.generate_private_key(curve[kind]())
+    )
 
 
 def issue(subject, own, issuer=None, by=None, names=(), ca=False, days=(-1, 90)):
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
     begin, end = (NOW + datetime.timedelta(days=day) for day in days)
-    builder = x509.CertificateBuilder(issuer.subject if issuer else name, name, own.public_key(), x509.random_serial_number(), begin, end)
+    builder = x509.CertificateBuilder(
+        issuer.subject if issuer else name,
+        name,
+        own.public_key(),
+        x509.random_serial_number(),
+        begin,
+        end,
+    )
     builder = builder.add_extension(x509.BasicConstraints(ca, None), critical=True)
     if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(each) for each in names]), critical=False
+        )
     signer = by or own
-    return builder.sign(signer, None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256())
+    return builder.sign(
+        signer, None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    )
 
 
 def pem(*certificates):
-    return "".join(certificate.public_bytes(serialization.Encoding.PEM).decode() for certificate in certificates)
+    return "".join(
+        certificate.public_bytes(serialization.Encoding.PEM).decode()
+        for certificate in certificates
+    )
 
 
 def secret(own, passphrase=None):
-    way = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    return own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, way).decode()
+    way = (
+        serialization.BestAvailableEncryption(passphrase)
+        if passphrase
+        else serialization.NoEncryption()
+    )
+    return own.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, way
+    ).decode()
 
 
 ROOT = issue("Root", key("root"), ca=True, days=(-9, 900))
@@ -81,8 +115,14 @@ TRUSTED = [ROOT.public_bytes(serialization.Encoding.DER)]
 
 
 def test_a_good_pair_is_taken():
-    found = examine(pem(LEAF, MIDDLE), secret(key()), ["shop.test", "*.shop.test", "x.shop.test"], TRUSTED)
-    assert found == {"chain": pem(LEAF, MIDDLE).strip(), "private_key": secret(key()).strip(), "trusted": True}
+    found = examine(
+        pem(LEAF, MIDDLE), secret(key()), ["shop.test", "*.shop.test", "x.shop.test"], TRUSTED
+    )
+    assert found == {
+        "chain": pem(LEAF, MIDDLE).strip(),
+        "private_key": secret(key()).strip(),
+        "trusted": True,
+    }
 
 
 def test_a_root_of_its_own_vouches_and_is_not_served():
@@ -163,7 +203,10 @@ def test_a_text_or_a_file_of_the_controller(tmp_path):
     (tmp_path / "shop.pem").write_text("text")
     assert read(DataLoader(), "shop.pem", str(tmp_path)) == "text"
     assert read(DataLoader(), pem(LEAF), "/nowhere") == pem(LEAF)
-    with pytest.raises(OSError, match=r"'gone.pem' is no file on the controller; looked for '/nowhere/gone.pem' or "):
+    with pytest.raises(
+        OSError,
+        match=r"'gone.pem' is no file on the controller; looked for '/nowhere/gone.pem' or ",
+    ):
         read(DataLoader(), "gone.pem", "/nowhere")
 
 
@@ -191,7 +234,12 @@ def test_a_host_tries_a_pair_by_a_handshake():
         (pem(leaf(days=(-90, -1)), MIDDLE), secret(key()), [], "certificate has expired"),
         (pem(leaf(days=(1, 90)), MIDDLE), secret(key()), [], "certificate is not yet valid"),
         (pem(LEAF, ROOT), secret(key()), [], "unable to get local issuer certificate"),
-        (pem(LEAF, MIDDLE), secret(key()), ["blog.test"], "it is not for blog.test, but for shop.test, *.shop.test"),
+        (
+            pem(LEAF, MIDDLE),
+            secret(key()),
+            ["blog.test"],
+            "it is not for blog.test, but for shop.test, *.shop.test",
+        ),
     ],
 )
 def test_what_a_host_refuses(chain, private, names, words):
@@ -209,7 +257,10 @@ def test_a_pair_that_signs_itself_is_kept_until_it_nears_its_end(monkeypatch):
     assert kept_or_made("shop", ["*.shop.test", "shop.test"], chain, private) == (chain, private)
     # Other names, a key of another, or one that somebody has issued.
     assert kept_or_made("shop", ["shop.test"], chain, private) != (chain, private)
-    assert kept_or_made("shop", ["shop.test", "*.shop.test"], chain, secret(key()).encode())[0] != chain
+    assert (
+        kept_or_made("shop", ["shop.test", "*.shop.test"], chain, secret(key()).encode())[0]
+        != chain
+    )
     assert kept_or_made("shop", list(NAMES), *pair()) != pair()
     monkeypatch.setattr("time.time", lambda: found.ends - (found.ends - found.begins) / 3 + 1)
     assert kept_or_made("shop", ["shop.test", "*.shop.test"], chain, private) != (chain, private)
@@ -221,18 +272,32 @@ def wanted(certificates):
 
 
 def planned(tls, front="nginx", **read):
-    site = {"name": "shop", "application": "shop:app", "source": {"package": "shop"}, "server_names": ["shop.test"], "tls": tls}
+    site = {
+        "name": "shop",
+        "application": "shop:app",
+        "source": {"package": "shop"},
+        "server_names": ["shop.test"],
+        "tls": tls,
+    }
     sites = plan({"front": front, "sites": [site]}, certificates=read)[f"front_{front}_sites"]
     spec = ARGUMENTS["certificates"]["options"]
     blank = {name: option.get("default") for name, option in spec.items()}
-    return [{**blank, **item} for item in _pairs({"each": sites, "group": "www-data"} if front == "lighttpd" else {"each": sites})]
+    return [
+        {**blank, **item}
+        for item in _pairs(
+            {"each": sites, "group": "www-data"} if front == "lighttpd" else {"each": sites}
+        )
+    ]
 
 
 def test_a_key_is_a_secret_file_of_root(front="nginx"):
     given = examine(pem(LEAF, MIDDLE), secret(key()), [], TRUSTED)
     for front, group, mode in (("nginx", "root", "0600"), ("lighttpd", "www-data", "0640")):
         files, _entries = wanted(planned({"certificate": "c", "key": "k"}, front, shop=given))
-        assert [(file["path"], file["owner"], file["group"], file["mode"], file["secret"], file["site"]) for file in files] == [
+        assert [
+            (file["path"], file["owner"], file["group"], file["mode"], file["secret"], file["site"])
+            for file in files
+        ] == [
             ("/etc/pyweb/shop/tls/fullchain.pem", "root", "root", "0644", False, "shop"),
             ("/etc/pyweb/shop/tls/key.pem", "root", group, mode, True, "shop"),
         ]
@@ -240,16 +305,26 @@ def test_a_key_is_a_secret_file_of_root(front="nginx"):
 
 
 def test_a_key_of_another_certificate_changes_nothing():
-    certificates = planned({"certificate": "c", "key": "k"}, shop={"chain": pem(LEAF, MIDDLE), "private_key": secret(key("other"))})
+    certificates = planned(
+        {"certificate": "c", "key": "k"},
+        shop={"chain": pem(LEAF, MIDDLE), "private_key": secret(key("other"))},
+    )
     _files, entries = wanted(certificates)
-    assert refused_pairs(certificates, entries, list(entries)) == ["/etc/pyweb/shop/tls/fullchain.pem: the key is that of another certificate"]
+    assert refused_pairs(certificates, entries, list(entries)) == [
+        "/etc/pyweb/shop/tls/fullchain.pem: the key is that of another certificate"
+    ]
     assert refused_pairs(certificates, entries, ["/etc/nginx/nginx.conf"]) == []
 
 
 # The probe.
 
 
-def serve(tmp_path, chain, private, answer=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"):
+def serve(
+    tmp_path,
+    chain,
+    private,
+    answer=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+):
     """A server of one connection; returns its port and the names that it was asked by."""
     (tmp_path / "c.pem").write_bytes(chain)
     (tmp_path / "k.pem").write_bytes(private)
@@ -260,7 +335,11 @@ def serve(tmp_path, chain, private, answer=b"HTTP/1.1 200 OK\r\nContent-Length: 
     listener = socket.create_server(("127.0.0.1", 0))
 
     def once():
-        with listener, listener.accept()[0] as plain, context.wrap_socket(plain, server_side=True) as connection:
+        with (
+            listener,
+            listener.accept()[0] as plain,
+            context.wrap_socket(plain, server_side=True) as connection,
+        ):
             connection.recv(65536)
             connection.sendall(answer)
 
@@ -274,17 +353,34 @@ def test_a_target_has_to_serve_the_certificate_of_its_file(tmp_path, other):
     port, asked = serve(tmp_path, chain, private)
     expected = tmp_path / "expected.pem"
     expected.write_text(pem(leaf(), MIDDLE) if other else chain.decode())
-    target = Target("shop", "http", Endpoint(port=port), host="shop.test:8443", scheme="https", certificate=str(expected))
+    target = Target(
+        "shop",
+        "http",
+        Endpoint(port=port),
+        host="shop.test:8443",
+        scheme="https",
+        certificate=str(expected),
+    )
     outcome = ask(target)
     assert asked == ["shop.test"]
-    assert outcome.fault == (f"it serves another certificate than that in {expected}" if other else None)
+    assert outcome.fault == (
+        f"it serves another certificate than that in {expected}" if other else None
+    )
 
 
 def test_a_target_without_tls_is_told_so(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=lambda: listener.accept()[0].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"), daemon=True)
+        thread = threading.Thread(
+            target=lambda: listener.accept()[0].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+            daemon=True,
+        )
         thread.start()
-        target = Target("shop", "http", Endpoint(port=listener.getsockname()[1]), certificate=str(tmp_path / "c.pem"))
+        target = Target(
+            "shop",
+            "http",
+            Endpoint(port=listener.getsockname()[1]),
+            certificate=str(tmp_path / "c.pem"),
+        )
         assert re.match("no TLS: ", ask(target).fault)
 
 

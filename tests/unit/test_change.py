@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """A change on real files, in a directory of the test's own; the owner is whoever runs the tests."""
@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils import record as module
-from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover
-from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, digest, read, write
-from ansible_collections.pyweb.stack.plugins.module_utils.record import Record
+from ansible_collections.pyweb.stack.plugins.module_utils import _record as module
+from ansible_collections.pyweb.stack.plugins.module_utils._change import Change, recover
+from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry, digest, read, write
+from ansible_collections.pyweb.stack.plugins.module_utils._record import Record
 
 ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
 
@@ -46,10 +46,22 @@ def make(wanted: dict, name: str = "test", **more) -> Change:
 
 def tree(root: Path) -> dict:
     """What a server sees; the second names of a change that is under way are hidden from its patterns."""
-    return {str(path): read(str(path)) for path in sorted(root.rglob("[!.]*")) if not path.is_dir() or path.is_symlink()}
+    return {
+        str(path): read(str(path))
+        for path in sorted(root.rglob("[!.]*"))
+        if not path.is_dir() or path.is_symlink()
+    }
 
 
-@pytest.mark.parametrize("value", [entry("text\n"), entry("", 0o600), entry("#!/bin/sh\n", 0o755), Entry(target="there", mode=0o777, **ME)])
+@pytest.mark.parametrize(
+    "value",
+    [
+        entry("text\n"),
+        entry("", 0o600),
+        entry("#!/bin/sh\n", 0o755),
+        Entry(target="there", mode=0o777, **ME),
+    ],
+)
 def test_what_is_written_is_read_back(root, value):
     write(str(root / "a" / "b"), value)
     assert read(str(root / "a" / "b")) == value
@@ -89,12 +101,19 @@ def test_a_directory_in_the_way_is_an_error_and_stays(root):
 
 
 def test_an_unknown_owner_leaves_the_file_to_root_alone(root):
-    write(str(root / "file"), Entry(content=b"secret", mode=0o640, owner="root", group="no-such-group-yet"))
+    write(
+        str(root / "file"),
+        Entry(content=b"secret", mode=0o640, owner="root", group="no-such-group-yet"),
+    )
     assert os.stat(root / "file").st_mode & 0o777 == 0o600
 
 
 def test_the_second_time_nothing_differs(root):
-    wanted = {root / "file": entry("text"), root / "link": Entry(target="file", mode=0o777, **ME), root / "gone": None}
+    wanted = {
+        root / "file": entry("text"),
+        root / "link": Entry(target="file", mode=0o777, **ME),
+        root / "gone": None,
+    }
     make(wanted).keep({})
     assert Change("test", {str(path): value for path, value in wanted.items()}).differences() == []
 
@@ -112,7 +131,11 @@ def test_undo_puts_everything_back(root):
     write(str(root / "old"), entry("before", 0o600))
     write(str(root / "way"), entry("in the way"))
     before = tree(root)
-    wanted = {str(root / "old"): entry("after"), str(root / "new"): entry("new"), str(root / "way"): None}
+    wanted = {
+        str(root / "old"): entry("after"),
+        str(root / "new"): entry("new"),
+        str(root / "way"): None,
+    }
     change = Change("test", wanted)
     different = change.differences()
     change.swap(different)
@@ -120,7 +143,9 @@ def test_undo_puts_everything_back(root):
     change.undo(different)
     assert tree(root) == before
     assert list(root.rglob(".*")) == []
-    assert recover() == ["test"], "until what has read the files has taken that up, the next run begins anew"
+    assert recover() == ["test"], (
+        "until what has read the files has taken that up, the next run begins anew"
+    )
     change.close()
     assert recover() == []
 
@@ -166,7 +191,10 @@ def test_what_is_no_longer_wanted_goes_and_what_stood_there_before_returns(root)
     write(str(root / "theirs"), entry("distribution's"))
     make({root / "theirs": entry("ours"), root / "ours": entry("ours")}).keep({})
     make({root / "other": entry("other")}).keep({})
-    assert tree(root) == {str(root / "other"): entry("other"), str(root / "theirs"): entry("distribution's")}
+    assert tree(root) == {
+        str(root / "other"): entry("other"),
+        str(root / "theirs"): entry("distribution's"),
+    }
 
 
 def test_what_others_wrote_stays(root):
@@ -190,9 +218,20 @@ def test_a_change_that_the_disk_refuses_is_undone(root, monkeypatch, step):
     write(str(root / "one"), entry("before"))
     write(str(root / "two"), entry("before"))
     before = tree(root)
-    change = Change("test", {str(root / "one"): entry("after"), str(root / "two"): entry("after"), str(root / "new"): entry("new")})
+    change = Change(
+        "test",
+        {
+            str(root / "one"): entry("after"),
+            str(root / "two"): entry("after"),
+            str(root / "new"): entry("new"),
+        },
+    )
     different = change.differences()
-    where = {"stage": "ansible_collections.pyweb.stack.plugins.module_utils.change.stage", "link": "os.link", "replace": "os.replace"}[step]
+    where = {
+        "stage": "ansible_collections.pyweb.stack.plugins.module_utils._change.stage",
+        "link": "os.link",
+        "replace": "os.replace",
+    }[step]
     module_name, _, name = where.rpartition(".")
     real = getattr(sys.modules[module_name], name)
 
@@ -229,7 +268,14 @@ def test_a_change_that_is_killed_at_any_step_is_undone_by_the_next(root, monkeyp
 
         return call
 
-    change = Change("test", {str(root / "old"): entry("after"), str(root / "new"): entry("new"), str(root / "way"): None})
+    change = Change(
+        "test",
+        {
+            str(root / "old"): entry("after"),
+            str(root / "new"): entry("new"),
+            str(root / "way"): None,
+        },
+    )
     different = change.differences()
     with monkeypatch.context() as patched:
         for name in ("replace", "link", "unlink", "fsync"):

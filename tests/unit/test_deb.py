@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import io
 import tarfile
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.plugin_utils.deb import deb_file
+from ansible_collections.pyweb.stack.plugins.plugin_utils._deb import deb_file
 
 
 def packed(files: dict[str, str], compression: str) -> bytes:
@@ -25,7 +25,11 @@ def packed(files: dict[str, str], compression: str) -> bytes:
 def package(path, data: bytes, compression: str = "xz"):
     """A package file with a control file and this archive of data."""
     control = packed({"control": "Package: example\nDepends: python2\n"}, "xz")
-    members = {"debian-binary": b"2.0\n", "control.tar.xz": control, f"data.tar.{compression}": data}
+    members = {
+        "debian-binary": b"2.0\n",
+        "control.tar.xz": control,
+        f"data.tar.{compression}": data,
+    }
     with open(path, "wb") as file:
         file.write(b"!<arch>\n")
         for name, content in members.items():
@@ -36,13 +40,20 @@ def package(path, data: bytes, compression: str = "xz"):
 
 @pytest.mark.parametrize("compression", ["xz", "gz", "bz2"])
 def test_a_file_in_a_package(tmp_path, compression):
-    path = package(tmp_path / "a.deb", packed({"usr/a": "odd", "usr/b": "text"}, compression), compression)
+    path = package(
+        tmp_path / "a.deb", packed({"usr/a": "odd", "usr/b": "text"}, compression), compression
+    )
     assert deb_file(path, "data", "usr/a") == "odd"
     assert deb_file(path, "data", "usr/c") == ""
     assert deb_file(path, "control", "control") == "Package: example\nDepends: python2\n"
 
 
 def test_what_cannot_be_read_is_empty(tmp_path):
-    assert deb_file(package(tmp_path / "a.deb", b"(\xb5\x2f\xfd is no archive here", "zst"), "data", "usr/a") == ""
+    assert (
+        deb_file(
+            package(tmp_path / "a.deb", b"(\xb5\x2f\xfd is no archive here", "zst"), "data", "usr/a"
+        )
+        == ""
+    )
     (tmp_path / "b.deb").write_text("no package")
     assert deb_file(str(tmp_path / "b.deb"), "data", "usr/a") == ""

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
 
-import client  # noqa: E402 (the path comes first)
-import deviations  # noqa: E402
+import client
+import deviations
 
 TABLE = """
 - {front: nginx, link: [http, uwsgi], seen: {"a: b": one, "a: c": [two, three]}, effect: differs, why: So it is.}
@@ -31,15 +31,18 @@ def judged(rows, check, seen, **stack):
     return client.judge(check, seen, ("right",), client.Target("127.0.0.1", **stack), rows).verdict
 
 
-@pytest.mark.parametrize("check, seen, stack, verdict", [
-    ("a: b", "right", {}, "ok"),
-    ("a: b", "one", {}, "unexpected"),
-    ("a: b", "one", {"front": "nginx", "link": "http"}, "deviation"),
-    ("a: b", "right", {"front": "nginx", "link": "http"}, "unexpected"),
-    ("a: c", "three", {"front": "nginx", "link": "uwsgi"}, "deviation"),
-    ("a: b", "four|", {"front": "nginx", "mount": "/app"}, "deviation"),
-    ("a: b", "four|", {"front": "nginx"}, "unexpected"),
-])
+@pytest.mark.parametrize(
+    "check, seen, stack, verdict",
+    [
+        ("a: b", "right", {}, "ok"),
+        ("a: b", "one", {}, "unexpected"),
+        ("a: b", "one", {"front": "nginx", "link": "http"}, "deviation"),
+        ("a: b", "right", {"front": "nginx", "link": "http"}, "unexpected"),
+        ("a: c", "three", {"front": "nginx", "link": "uwsgi"}, "deviation"),
+        ("a: b", "four|", {"front": "nginx", "mount": "/app"}, "deviation"),
+        ("a: b", "four|", {"front": "nginx"}, "unexpected"),
+    ],
+)
 def test_a_deviation_is_expected_just_as_it_is(rows, check, seen, stack, verdict):
     assert judged(rows, check, seen, **stack) == verdict
 
@@ -47,9 +50,12 @@ def test_a_deviation_is_expected_just_as_it_is(rows, check, seen, stack, verdict
 def test_the_page_shows_every_row(rows):
     head = ["", "| Where | Check: what is seen | Effect | Why |", "| --- | --- | --- | --- |"]
     assert deviations.page(rows).splitlines()[-11:] == [
-        "## Any front", *head,
-        "| at a prefix | `a: b`: `four\\|` | refused | Also. |", "",
-        "## nginx", *head,
+        "## Any front",
+        *head,
+        "| at a prefix | `a: b`: `four\\|` | refused | Also. |",
+        "",
+        "## nginx",
+        *head,
         "| over http, uwsgi | `a: b`: `one`<br>`a: c`: `two` or `three` | differs | So it is. |",
     ]
 

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The documents say what the data says."""
@@ -12,10 +12,19 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.pyweb.stack.plugins.module_utils.place import place
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import combinations, links_between, plan, transports_of
-from ansible_collections.pyweb.stack.plugins.module_utils.site import HEALTH_KEYS, SITE_KEYS, STATIC_KEYS
-from ansible_collections.pyweb.stack.plugins.module_utils.tls import TLS_KEYS
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
+    combinations,
+    links_between,
+    plan,
+    transports_of,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._site import (
+    HEALTH_KEYS,
+    SITE_KEYS,
+    STATIC_KEYS,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._tls import TLS_KEYS
+from ansible_collections.pyweb.stack.plugins.module_utils._topology import place
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,25 +41,37 @@ def docs():
 def rows(name):
     """The cells of a generated table, without its head."""
     part = README.split(f"<!-- generated: {name} -->\n")[1].split("<!-- end of generated -->")[0]
-    head, _line, *lines = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in part.splitlines()]
+    head, _line, *lines = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")] for line in part.splitlines()
+    ]
     return head, lines
 
 
 def test_combinations_in_the_readme():
     (_front, _back, *links), lines = rows("combinations")
     lines = [[re.match(r"\[(\w+)\]", front)[1], *rest] for front, *rest in lines]
-    told = {(front, back, link): cell for front, back, *cells in lines for link, cell in zip(links, cells)}
+    told = {
+        (front, back, link): cell
+        for front, back, *cells in lines
+        for link, cell in zip(links, cells)
+    }
     assert sorted(key for key, cell in told.items() if cell) == sorted(combinations())
     defaults = [key for key, cell in told.items() if cell.startswith("default")]
-    assert defaults == [(front, back, links_between(front, back)[0]) for front, back, *_cells in lines]
+    assert defaults == [
+        (front, back, links_between(front, back)[0]) for front, back, *_cells in lines
+    ]
     only_tcp = [key for key, cell in told.items() if cell.endswith(", tcp only")]
-    assert sorted(only_tcp) == sorted(stack for stack in combinations() if transports_of(*stack) == ("tcp",))
+    assert sorted(only_tcp) == sorted(
+        stack for stack in combinations() if transports_of(*stack) == ("tcp",)
+    )
 
 
 def test_keys_of_a_site_in_the_readme():
     names = [line[0] for line in rows("site")[1]]
     inner = {"static[]": STATIC_KEYS, "tls": TLS_KEYS, "health": HEALTH_KEYS}
-    assert sorted(names) == sorted([*SITE_KEYS, *(f"{key}.{name}" for key, keys in inner.items() for name in keys)])
+    assert sorted(names) == sorted(
+        [*SITE_KEYS, *(f"{key}.{name}" for key, keys in inner.items() for name in keys)]
+    )
 
 
 def test_example_inventory_in_the_readme_is_planned():
@@ -60,21 +81,32 @@ def test_example_inventory_in_the_readme_is_planned():
 
 
 def test_example_of_several_hosts_in_the_readme_is_planned():
-    inventories = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(all:.*?)```", README, re.S)]
+    inventories = [
+        yaml.safe_load(text) for text in re.findall(r"```yaml\n(all:.*?)```", README, re.S)
+    ]
     inventory = next(each for each in inventories if "children" in each["all"])
     groups = {name: group["hosts"] for name, group in inventory["all"]["children"].items()}
-    known = {host: {**inventory["all"]["vars"], **told} for hosts in groups.values() for host, told in hosts.items()}
+    known = {
+        host: {**inventory["all"]["vars"], **told}
+        for hosts in groups.values()
+        for host, told in hosts.items()
+    }
     for host in known:
         where, faults = place(host, {name: list(hosts) for name, hosts in groups.items()}, known)
         assert faults == []
-        assert plan(inventory["all"]["vars"], place=where)["sets"] == ["app", "front_nginx" if host in groups["fronts"] else "back_uwsgi"]
+        assert plan(inventory["all"]["vars"], place=where)["sets"] == [
+            "app",
+            "front_nginx" if host in groups["fronts"] else "back_uwsgi",
+        ]
 
 
 def test_links_in_the_readme_lead_somewhere():
     for target in re.findall(r"\]\(([^)]+)\)", README):
         path, _, heading = target.partition("#")
         assert (ROOT / path).is_file(), target
-        assert not heading or f"\n## {heading}\n" in (ROOT / path).read_text(encoding="utf-8"), target
+        assert not heading or f"\n## {heading}\n" in (ROOT / path).read_text(encoding="utf-8"), (
+            target
+        )
 
 
 def test_everything_generated_is_up_to_date(docs, capsys):
@@ -94,7 +126,12 @@ def test_check_shows_what_is_not_up_to_date_and_writes_nothing(docs, capsys, mon
 
 
 @pytest.mark.parametrize(
-    "text", ["", "<!-- generated: a -->\n", "<!-- generated: a -->\n<!-- generated: a -->\n<!-- end of generated -->"]
+    "text",
+    [
+        "",
+        "<!-- generated: a -->\n",
+        "<!-- generated: a -->\n<!-- generated: a -->\n<!-- end of generated -->",
+    ],
 )
 def test_markers_have_to_be_there_once(docs, text):
     with pytest.raises(SystemExit, match="README.md"):
@@ -112,7 +149,9 @@ def test_maps_name_what_is_there(page):
     named = {path for path in re.findall(rf"`((?:{folders})/[^` ]+)", text) if "<" not in path}
     gone = sorted(path for path in named if not any(ROOT.glob(path.rstrip("/"))))
     assert named and not gone
-    targets = {target for line in re.findall(r"`make ([\w ]+)`", text) for target in line.split()[:1]}
+    targets = {
+        target for line in re.findall(r"`make ([\w ]+)`", text) for target in line.split()[:1]
+    }
     known = (ROOT / "Makefile").read_text(encoding="utf-8")
     scenarios = {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
     assert {target for target in targets if f"\n{target}:" not in known} <= scenarios

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Environment files are read back as they were meant, by a parser of the rules in systemd.exec(5), EnvironmentFile=."""
@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.environment_file import environment_file
+from ansible_collections.pyweb.stack.plugins.module_utils._environment_file import environment_file
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -41,7 +41,9 @@ def parse(text):
             elif quote == '"':
                 if letter == "\\":
                     escaped = take()
-                    value += escaped if escaped in '"\\`$' else "" if escaped == "\n" else f"\\{escaped}"
+                    value += (
+                        escaped if escaped in '"\\`$' else "" if escaped == "\n" else f"\\{escaped}"
+                    )
                 elif letter == '"':
                     quote = ""
                 else:
@@ -96,7 +98,12 @@ def test_nul_is_refused():
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("A=b c\n", {"A": "b c"}), ("A='b\\'\n", {"A": "b\\"}), ('A="\\a\\$"', {"A": "\\a$"}), ("A=b\\\nc", {"A": "bc"})],
+    [
+        ("A=b c\n", {"A": "b c"}),
+        ("A='b\\'\n", {"A": "b\\"}),
+        ('A="\\a\\$"', {"A": "\\a$"}),
+        ("A=b\\\nc", {"A": "bc"}),
+    ],
 )
 def test_the_parser_itself(text, expected):
     assert parse(text) == expected

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What the role front_cherokee writes for every link keeps to Cherokee's grammar; no Cherokee is at hand to say so."""
@@ -12,36 +12,75 @@ import subprocess
 import pytest
 import rendering
 from ansible.template import Templar, trust_as_template
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import combinations, plan, transports_of
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
+    combinations,
+    plan,
+    transports_of,
+)
 from rendering import LOADER, variables_of
 from test_deb import package, packed
-from test_key_tree import parse
+from test_cherokee_config import parse
 from test_specs import ROLES, full_site, load, options_of, renderer
 
 ROLE = "front_cherokee"
-STACKS = [stack[1:] + (transport,) for stack in combinations() if stack[0] == "cherokee" for transport in transports_of(*stack)]
+STACKS = [
+    stack[1:] + (transport,)
+    for stack in combinations()
+    if stack[0] == "cherokee"
+    for transport in transports_of(*stack)
+]
 HANDLERS = {"uwsgi": "uwsgi", "http": "proxy", "fastcgi": "fcgi", "scgi": "scgi"}
 CGI = {"", "check_file", "error_handler", "pass_req_headers", "balancer"}
 # What Cherokee knows below each, of what is used here; an unknown key of a handler passes its own test in silence.
 KEYS = {
     "custom_error": {"", "error"},
     "common": {"", "allow_dirlist", "allow_pathinfo", "iocache"},
-    "proxy": {"", "balancer", "in_preserve_host", "in_allow_keepalive", "in_header_add", "in_header_hide"},
+    "proxy": {
+        "",
+        "balancer",
+        "in_preserve_host",
+        "in_allow_keepalive",
+        "in_header_add",
+        "in_header_hide",
+    },
     **dict.fromkeys(("uwsgi", "fcgi", "scgi"), CGI),
 }
 # Variables that the templates use; the others have tests of Ansible's own.
 IN_TEMPLATES = {"prefix", "unclear", "bodiless", "some_line", "unclear_lines", "methods_with_body"}
 RULE = {"match", "handler", "document_root", "expiration", "header_op", "timeout"}
-SERVER = {"bind", "server_tokens", "pid_file", "fdlimit", "listen_queue", "timeout", "thread_number"}
-VSERVER = {"nick", "match", "document_root", "directory_index", "post_max_len", "logger", "error_writer", "rule"}
+SERVER = {
+    "bind",
+    "server_tokens",
+    "pid_file",
+    "fdlimit",
+    "listen_queue",
+    "timeout",
+    "thread_number",
+}
+VSERVER = {
+    "nick",
+    "match",
+    "document_root",
+    "directory_index",
+    "post_max_len",
+    "logger",
+    "error_writer",
+    "rule",
+}
 
 
 def variables(environment):
     """The role's variables, as Ansible finishes them."""
-    values = {name: option["default"] for name, option in options_of(ROLE).items() if "default" in option}
+    values = {
+        name: option["default"] for name, option in options_of(ROLE).items() if "default" in option
+    }
 
     def finish(value):
-        return environment.from_string(value).render(values) if isinstance(value, str) and "{{" in value else value
+        return (
+            environment.from_string(value).render(values)
+            if isinstance(value, str) and "{{" in value
+            else value
+        )
 
     private = load(ROLES / ROLE / "vars" / "main.yml")
     # Those that depend on others come after them.
@@ -53,7 +92,9 @@ def variables(environment):
 
 def written(sites, **values):
     environment = renderer(ROLE)
-    return environment.get_template("cherokee.conf.j2").render({**variables(environment), f"{ROLE}_sites": sites, **values})
+    return environment.get_template("cherokee.conf.j2").render(
+        {**variables(environment), f"{ROLE}_sites": sites, **values}
+    )
 
 
 def planned(*sites, **host):
@@ -75,7 +116,9 @@ def test_every_link_keeps_to_the_grammar(back, link, transport):
     tree = parse(written(sites))
     assert set(tree) == {"config", "server", "source", "vserver", "mime"}
     assert set(tree["server"]) <= SERVER
-    assert tree["source"] == {"101": {"type": "host", "nick": "shop", "host": site["endpoints"][0]["address"]}}
+    assert tree["source"] == {
+        "101": {"type": "host", "nick": "shop", "host": site["endpoints"][0]["address"]}
+    }
     assert sorted(tree["vserver"], key=int) == ["10", "20"]
     for vserver in tree["vserver"].values():
         assert set(vserver) <= VSERVER
@@ -84,15 +127,24 @@ def test_every_link_keeps_to_the_grammar(back, link, transport):
             # A rule without a handler only adds to what another one does.
             assert "handler" in rule or rule["match"]["final"] == "0"
             assert set(rule.get("handler", {})) <= KEYS[rule.get("handler", {"": "common"})[""]]
-    (dynamic,) = [rule for rule in rules_of(tree["vserver"]["20"]) if "balancer" in rule.get("handler", {})]
+    (dynamic,) = [
+        rule for rule in rules_of(tree["vserver"]["20"]) if "balancer" in rule.get("handler", {})
+    ]
     assert dynamic["handler"][""] == HANDLERS[link]
     assert dynamic["handler"]["balancer"] == {"": "round_robin", "source": {"1": "101"}}
     assert dynamic["timeout"] == "65"
 
 
 def test_one_virtual_server_comes_last_and_is_the_default():
-    named, star = full_site("shop", server_names=["shop.example.org"]), full_site("star", server_names=["*.example.org"])
-    for sites in ([named], [named, full_site("rest", server_names=[])], [named, star, full_site("rest", server_names=[])]):
+    named, star = (
+        full_site("shop", server_names=["shop.example.org"]),
+        full_site("star", server_names=["*.example.org"]),
+    )
+    for sites in (
+        [named],
+        [named, full_site("rest", server_names=[])],
+        [named, star, full_site("rest", server_names=[])],
+    ):
         vservers = parse(written(planned(*sites)))["vserver"]
         nicks = [vservers[number]["nick"] for number in sorted(vservers, key=int)]
         assert nicks[0] == "default"
@@ -101,22 +153,60 @@ def test_one_virtual_server_comes_last_and_is_the_default():
 
 
 def test_names_are_matched_whole_and_in_any_case():
-    vservers = parse(written(planned(full_site(server_names=["shop.example.org", "www.shop.example.org"]), full_site("star", server_names=["*.example.org"]))))["vserver"]
+    vservers = parse(
+        written(
+            planned(
+                full_site(server_names=["shop.example.org", "www.shop.example.org"]),
+                full_site("star", server_names=["*.example.org"]),
+            )
+        )
+    )["vserver"]
     exact, star = [list(vservers[number]["match"]["regex"].values()) for number in ("30", "20")]
-    hits = {host: [any(matches(pattern, host) for pattern in patterns) for patterns in (exact, star)] for host in (
-        "shop.example.org", "SHOP.example.ORG", "www.shop.example.org", "shopxexample.org", "a.example.org", "a.b.example.org", "example.org", "a.example.org.evil")}
-    assert [host for host, (found, _star) in hits.items() if found] == ["shop.example.org", "SHOP.example.ORG", "www.shop.example.org"]
-    assert [host for host, (_exact, found) in hits.items() if not found] == ["shopxexample.org", "example.org", "a.example.org.evil"]
+    hits = {
+        host: [any(matches(pattern, host) for pattern in patterns) for patterns in (exact, star)]
+        for host in (
+            "shop.example.org",
+            "SHOP.example.ORG",
+            "www.shop.example.org",
+            "shopxexample.org",
+            "a.example.org",
+            "a.b.example.org",
+            "example.org",
+            "a.example.org.evil",
+        )
+    }
+    assert [host for host, (found, _star) in hits.items() if found] == [
+        "shop.example.org",
+        "SHOP.example.ORG",
+        "www.shop.example.org",
+    ]
+    assert [host for host, (_exact, found) in hits.items() if not found] == [
+        "shopxexample.org",
+        "example.org",
+        "a.example.org.evil",
+    ]
 
 
 def test_the_longest_mount_and_static_url_come_first():
-    outer = full_site("outer", server_names=["a.test"], mount="/", static=[{"url": "/s/", "path": "/srv/s"}, {"url": "/s/t/", "path": "/srv/t"}])
+    outer = full_site(
+        "outer",
+        server_names=["a.test"],
+        mount="/",
+        static=[{"url": "/s/", "path": "/srv/s"}, {"url": "/s/t/", "path": "/srv/t"}],
+    )
     inner = full_site("inner", server_names=["a.test"], mount="/a", static=[])
     rules = rules_of(parse(written(planned(outer, inner)))["vserver"]["20"])
-    dynamic_or_files = [rule for rule in rules if rule.get("handler", {}).get("") in ("uwsgi", "common")]
-    patterns = [rule["match"].get("request") or rule["match"]["left"]["request"] for rule in dynamic_or_files]
+    dynamic_or_files = [
+        rule for rule in rules if rule.get("handler", {}).get("") in ("uwsgi", "common")
+    ]
+    patterns = [
+        rule["match"].get("request") or rule["match"]["left"]["request"]
+        for rule in dynamic_or_files
+    ]
     assert patterns == [r"^/a(/|\?|\z)", "^/s/t/", "^/s/", r"^(/|\?|\z)"]
-    assert [matches(patterns[0], request) for request in ("/a", "/a/b", "/a?b", "/ab", "/b/a", "/a\n")] == [True, True, True, False, False, False]
+    assert [
+        matches(patterns[0], request) for request in ("/a", "/a/b", "/a?b", "/ab", "/b/a", "/a\n")
+    ] == [True, True, True, False, False, False]
     assert rules[-1] == {"match": "default", "handler": {"": "custom_error", "error": "404"}}
 
 
@@ -125,7 +215,11 @@ def test_what_cherokee_would_lose_or_misread_is_refused_first():
         guards = rules_of(vserver)[:4]
         assert [guard["handler"]["error"] for guard in guards] == ["405", "400", "400", "411"]
         assert guards[0]["match"] == {"": "method", "method": "trace"}
-        assert guards[3]["match"] == {"": "header", "header": "Transfer-Encoding", "type": "provided"}
+        assert guards[3]["match"] == {
+            "": "header",
+            "header": "Transfer-Encoding",
+            "type": "provided",
+        }
 
 
 POST = b"POST / HTTP/1.1\r\nHost: shop.example.org\r\n"
@@ -166,11 +260,24 @@ def test_unclear_heads(head, refused):
 
 @pytest.mark.parametrize(
     ("name", "refused"),
-    [("X-Auth-User", False), ("X_Auth_User", True), ("X.Auth.User", True), ("X-Auth_User", True), ("Transfer_Encoding", True), ("X~Y", True), ("x1-2", False)],
+    [
+        ("X-Auth-User", False),
+        ("X_Auth_User", True),
+        ("X.Auth.User", True),
+        ("X-Auth_User", True),
+        ("Transfer_Encoding", True),
+        ("X~Y", True),
+        ("x1-2", False),
+    ],
 )
 def test_look_alikes_of_fields(name, refused):
-    head = b"GET / HTTP/1.1\r\nHost: shop.example.org\r\nX: 1\r\n" + name.encode() + b": admin\r\n\r\n"
-    assert bool(re.search(variables(renderer(ROLE))["__front_cherokee_unclear"].encode(), head)) is refused
+    head = (
+        b"GET / HTTP/1.1\r\nHost: shop.example.org\r\nX: 1\r\n" + name.encode() + b": admin\r\n\r\n"
+    )
+    assert (
+        bool(re.search(variables(renderer(ROLE))["__front_cherokee_unclear"].encode(), head))
+        is refused
+    )
 
 
 @pytest.mark.parametrize(
@@ -183,40 +290,69 @@ def test_look_alikes_of_fields(name, refused):
 )  # fmt: skip
 def test_dot_files_are_kept(request_, hidden):
     rules = rules_of(parse(written(planned(full_site())))["vserver"]["20"])
-    patterns = [rule["match"]["request"] for rule in rules if rule.get("handler") == {"": "custom_error", "error": "404"} and "request" in rule["match"]]
+    patterns = [
+        rule["match"]["request"]
+        for rule in rules
+        if rule.get("handler") == {"": "custom_error", "error": "404"}
+        and "request" in rule["match"]
+    ]
     assert len(patterns) == 2
     assert any(matches(pattern, request_) for pattern in patterns) is hidden
 
 
 def test_extra_lines_belong_to_the_sites_virtual_server():
-    extra = {"cherokee": "rule!1000000!match = directory\n\n# why\n  rule!1000000!match!directory = /x\n"}
-    text = written(planned(full_site(extra=extra), full_site("rest", server_names=[])), front_cherokee_extra="server!log_flush_lapse = 5")
-    assert text.endswith("\n# What the site shop adds.\nvserver!30!rule!1000000!match = directory\n\n# why\nvserver!30!rule!1000000!match!directory = /x\n\n\nserver!log_flush_lapse = 5\n")
-    assert parse(text)["vserver"]["30"]["rule"]["1000000"] == {"match": {"": "directory", "directory": "/x"}}
+    extra = {
+        "cherokee": "rule!1000000!match = directory\n\n# why\n  rule!1000000!match!directory = /x\n"
+    }
+    text = written(
+        planned(full_site(extra=extra), full_site("rest", server_names=[])),
+        front_cherokee_extra="server!log_flush_lapse = 5",
+    )
+    assert text.endswith(
+        "\n# What the site shop adds.\nvserver!30!rule!1000000!match = directory\n\n# why\nvserver!30!rule!1000000!match!directory = /x\n\n\nserver!log_flush_lapse = 5\n"
+    )
+    assert parse(text)["vserver"]["30"]["rule"]["1000000"] == {
+        "match": {"": "directory", "directory": "/x"}
+    }
 
 
 def test_listeners():
-    bind = parse(written(planned(full_site()), front_cherokee_listen=["80", "127.0.0.1:81", "[::1]:82"]))["server"]["bind"]
-    assert list(bind.values()) == [{"port": "80"}, {"port": "81", "interface": "127.0.0.1"}, {"port": "82", "interface": "::1"}]
+    bind = parse(
+        written(planned(full_site()), front_cherokee_listen=["80", "127.0.0.1:81", "[::1]:82"])
+    )["server"]["bind"]
+    assert list(bind.values()) == [
+        {"port": "80"},
+        {"port": "81", "interface": "127.0.0.1"},
+        {"port": "82", "interface": "::1"},
+    ]
 
 
 def finished(expression, **values):
     """A variable of the role as its tasks have it."""
     known = {**variables_of(ROLE), **values}
-    return Templar(loader=LOADER, variables=known).template(trust_as_template("{{ " + expression + " }}"))
+    return Templar(loader=LOADER, variables=known).template(
+        trust_as_template("{{ " + expression + " }}")
+    )
 
 
 def test_every_boolean_from_the_command_line_counts_as_what_it_says():
     for given, units in ((True, 1), (False, 0), ("true", 1), ("false", 0), ("no", 0), ("0", 0)):
         assert len(finished("__front_cherokee_interfaces", front_cherokee_admin=given)) == units
-    assert "thread_number" not in parse(written(planned(full_site()), front_cherokee_thread_number="0"))["server"]
+    assert (
+        "thread_number"
+        not in parse(written(planned(full_site()), front_cherokee_thread_number="0"))["server"]
+    )
 
 
 def test_the_web_interface_would_save_every_rule():
     """It refuses a rule for heads that names no field, which the server does not read where it looks at the whole head."""
     for vserver in parse(written(planned(full_site())))["vserver"].values():
         assert vserver["document_root"] and vserver["nick"]
-        about_heads = [match for rule in rules_of(vserver) if (match := rule["match"]) != "default" and match[""] == "header"]
+        about_heads = [
+            match
+            for rule in rules_of(vserver)
+            if (match := rule["match"]) != "default" and match[""] == "header"
+        ]
         assert len(about_heads) == 3
         assert all(match["header"] for match in about_heads)
 
@@ -242,8 +378,18 @@ def test_the_python_of_the_web_interface_is_looked_for(tmp_path, line, brought, 
     for name in ("env", "sh", "echo"):
         (tmp_path / name).symlink_to(f"/bin/{name}")
     (tmp_path / "python3").symlink_to("/bin/true")
-    argv = finished("__front_cherokee_test_interface + ['echo', 'looked']", front_cherokee_prefix=str(tmp_path), front_cherokee_packages=brought)
-    done = subprocess.run([f"/bin/{argv[0]}", *argv[1:]], capture_output=True, text=True, env={"PATH": str(tmp_path)}, check=False)
+    argv = finished(
+        "__front_cherokee_test_interface + ['echo', 'looked']",
+        front_cherokee_prefix=str(tmp_path),
+        front_cherokee_packages=brought,
+    )
+    done = subprocess.run(
+        [f"/bin/{argv[0]}", *argv[1:]],
+        capture_output=True,
+        text=True,
+        env={"PATH": str(tmp_path)},
+        check=False,
+    )
     assert done.stderr == ""
     if refused:
         assert done.returncode == 1
@@ -254,15 +400,37 @@ def test_the_python_of_the_web_interface_is_looked_for(tmp_path, line, brought, 
 
 def test_a_package_file_says_before_it_is_installed_what_its_web_interface_runs_on(tmp_path):
     data = packed({"usr/share/cherokee/admin/server.py": "#!/usr/bin/env python2\n"}, "xz")
-    argv = finished("__front_cherokee_test_interface", front_cherokee_package=package(tmp_path / "cherokee.deb", data))
+    argv = finished(
+        "__front_cherokee_test_interface",
+        front_cherokee_package=package(tmp_path / "cherokee.deb", data),
+    )
     assert argv[-3:] == ["/usr/share/cherokee/admin/server.py", "#!/usr/bin/env python2", "python2"]
-    assert finished("__front_cherokee_test_interface", front_cherokee_package="cherokee")[-2:] == ["", ""]
+    assert finished("__front_cherokee_test_interface", front_cherokee_package="cherokee")[-2:] == [
+        "",
+        "",
+    ]
 
 
 def test_a_configuration_of_the_web_interface_has_to_name_every_back():
-    before, after = planned(full_site(), full_site("blog")), planned(full_site(), full_site("blog"), link="scgi")
-    for sites, missing in ((before, []), (after, [f"{site['name']} scgi {site['endpoint']['address']}" for site in [{**site, "endpoint": site["endpoints"][0]} for site in after]])):
-        found = finished("__front_cherokee_unnamed", front_cherokee_sites=sites, __front_cherokee_saved={"stdout": written(before)})
+    before, after = (
+        planned(full_site(), full_site("blog")),
+        planned(full_site(), full_site("blog"), link="scgi"),
+    )
+    for sites, missing in (
+        (before, []),
+        (
+            after,
+            [
+                f"{site['name']} scgi {site['endpoint']['address']}"
+                for site in [{**site, "endpoint": site["endpoints"][0]} for site in after]
+            ],
+        ),
+    ):
+        found = finished(
+            "__front_cherokee_unnamed",
+            front_cherokee_sites=sites,
+            __front_cherokee_saved={"stdout": written(before)},
+        )
         assert found == missing
 
 
@@ -275,11 +443,16 @@ def test_a_configuration_of_the_web_interface_has_to_name_every_back():
     ],
 )
 def test_what_a_package_was_built_without_is_told(words, lacks):
-    assert len(finished("__front_cherokee_lacks", __front_cherokee_built={"stdout": words})) == lacks
+    assert (
+        len(finished("__front_cherokee_lacks", __front_cherokee_built={"stdout": words})) == lacks
+    )
 
 
 def test_start_of_the_web_interface_starts_the_unit():
-    files = rendering.files({**plan({"front": "cherokee", "sites": [full_site()]}), "backs": []}, front_cherokee_admin=True)
+    files = rendering.files(
+        {**plan({"front": "cherokee", "sites": [full_site()]}), "backs": []},
+        front_cherokee_admin=True,
+    )
     unit = files["/etc/systemd/system/cherokee-admin.service"]
     assert "\nBindReadOnlyPaths=/etc/cherokee/start:/usr/sbin/cherokee\n" in unit
     assert "systemctl start cherokee.service" in files["/etc/cherokee/start"]

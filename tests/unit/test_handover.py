@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import socket
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.handover import accepted, listens
+from ansible_collections.pyweb.stack.plugins.module_utils._handover import accepted, listens
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
@@ -33,6 +33,9 @@ def test_the_queue_of_a_listener_is_read_from_the_kernels_table(rows, done, up):
 
 
 def test_a_real_listener_is_seen():
-    with socket.create_server(("127.0.0.1", 0)) as server, open("/proc/net/tcp", encoding="ascii") as table:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        open("/proc/net/tcp", encoding="ascii") as table,
+    ):
         text = table.read()
         assert listens([text], [server.getsockname()[1]])

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What works as root in directories of a site: it stays in them, and comes to an end."""
@@ -9,7 +9,12 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.host import end_processes, give_tree, processes_of, remove_tree
+from ansible_collections.pyweb.stack.plugins.module_utils._host import (
+    end_processes,
+    give_tree,
+    processes_of,
+    remove_tree,
+)
 
 
 @pytest.fixture(name="nest")

@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What was added to a log during a change, and what a message quotes of it."""
 
 from __future__ import annotations
 
-from ansible_collections.pyweb.stack.plugins.module_utils import logs as module
-from ansible_collections.pyweb.stack.plugins.module_utils.logs import Logs
+from ansible_collections.pyweb.stack.plugins.module_utils import _logs as module
+from ansible_collections.pyweb.stack.plugins.module_utils._logs import Logs
 
 APACHE = "[Thu Nov 26 04:49:14.352722 2026] [wsgi:error] [pid 2075:tid 2075] "
 
@@ -18,8 +18,14 @@ def test_only_what_is_new_is_quoted_and_without_apaches_prefix(tmp_path):
     logs = Logs([str(log)])
     assert logs.words(str(log)) == ""
     with open(log, "a", encoding="utf-8") as file:
-        file.write("".join(f"{APACHE}  line {number}\n" for number in range(30)) + "Timeout (0:00:20)!\n")
-    assert logs.words(str(log)).splitlines() == [f"The last words in {log}:", *(f"  line {number}" for number in range(11, 30)), "Timeout (0:00:20)!"]
+        file.write(
+            "".join(f"{APACHE}  line {number}\n" for number in range(30)) + "Timeout (0:00:20)!\n"
+        )
+    assert logs.words(str(log)).splitlines() == [
+        f"The last words in {log}:",
+        *(f"  line {number}" for number in range(11, 30)),
+        "Timeout (0:00:20)!",
+    ]
 
 
 def test_a_log_that_was_rotated_or_is_not_there(tmp_path):
@@ -36,14 +42,18 @@ def test_a_journal_is_read_from_now_on(monkeypatch):
     asked = []
     monkeypatch.setattr(module, "run", lambda argv: (asked.append(argv), (0, "one\ntwo"))[1])
     assert Logs([]).since("x.service") == ["one", "two"]
-    assert asked[0][:4] == ["journalctl", "--unit", "x.service", "--since"] and asked[0][4].startswith("@")
+    assert asked[0][:4] == ["journalctl", "--unit", "x.service", "--since"] and asked[0][
+        4
+    ].startswith("@")
 
 
 def test_a_process_that_began_before_the_change_says_nothing_of_it(tmp_path):
     log = tmp_path / "error.log"
     log.write_text("")
     logs = Logs([str(log)])
-    log.write_text(f"{APACHE}pyweb: the site one cannot be loaded by process 2075, begun 1280.19 s after boot\n")
+    log.write_text(
+        f"{APACHE}pyweb: the site one cannot be loaded by process 2075, begun 1280.19 s after boot\n"
+    )
     assert logs.not_loaded(str(log), "one", 1280.1)
     assert not logs.not_loaded(str(log), "one", 1280.2)
     assert not logs.not_loaded(str(log), "two", 1280.1)

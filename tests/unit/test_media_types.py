@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """A file has the same media type behind every front."""
@@ -9,23 +9,38 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import plan
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import plan
 from rendering import files
 
-SITE = {"name": "shop", "application": "shop:app", "source": {"package": "shop"}, "static": [{"url": "/a/", "path": "a"}]}
+SITE = {
+    "name": "shop",
+    "application": "shop:app",
+    "source": {"package": "shop"},
+    "static": [{"url": "/a/", "path": "a"}],
+}
 # Of each front: its file, an entry of its table, and what is between its extensions.
 TABLES = {
     "apache": ("/etc/apache2/apache2.conf", r'^AddType "(?P<type>[^"]+)" (?P<extensions>.+)$'),
     "nginx": ("/etc/nginx/nginx.conf", r'^ +"(?P<type>[^"]+/[^"]+)" (?P<extensions>.+);$'),
-    "cherokee": ("/etc/cherokee/cherokee.conf", r"^mime!(?P<type>.+)!extensions = (?P<extensions>.+)$"),
-    "lighttpd": ("/etc/lighttpd/lighttpd.conf", r'^ +"\.(?P<extensions>\w+)" => "(?P<type>[^"]+/[^"]+)",$'),
+    "cherokee": (
+        "/etc/cherokee/cherokee.conf",
+        r"^mime!(?P<type>.+)!extensions = (?P<extensions>.+)$",
+    ),
+    "lighttpd": (
+        "/etc/lighttpd/lighttpd.conf",
+        r'^ +"\.(?P<extensions>\w+)" => "(?P<type>[^"]+/[^"]+)",$',
+    ),
 }
 
 
 def table_of(front: str) -> dict[str, str]:
     path, entry = TABLES[front]
     text = files(plan({"front": front, "sites": [SITE]}))[path]
-    pairs = [(extension, found["type"]) for found in re.finditer(entry, text, re.MULTILINE) for extension in re.split("[ ,]", found["extensions"])]
+    pairs = [
+        (extension, found["type"])
+        for found in re.finditer(entry, text, re.MULTILINE)
+        for extension in re.split("[ ,]", found["extensions"])
+    ]
     assert len(dict(pairs)) == len(pairs), "an extension has two types"
     return dict(pairs)
 
@@ -34,14 +49,22 @@ def table_of(front: str) -> dict[str, str]:
 def test_every_front_has_the_same_types(front):
     types = table_of(front)
     assert types == table_of("nginx")
-    assert types["mjs"] == "text/javascript; charset=utf-8" and types["wasm"] == "application/wasm" and types["html"] == "text/html"
+    assert (
+        types["mjs"] == "text/javascript; charset=utf-8"
+        and types["wasm"] == "application/wasm"
+        and types["html"] == "text/html"
+    )
     assert len(types) > 120
     # HTML may say so itself, which the header would overrule.
-    unsaid = {type_ for type_ in types.values() if type_.startswith("text/") and "charset=utf-8" not in type_}
+    unsaid = {
+        type_
+        for type_ in types.values()
+        if type_.startswith("text/") and "charset=utf-8" not in type_
+    }
     assert unsaid == {"text/html"}
 
 
 def test_nginx_compresses_files_by_the_whole_of_their_type():
     text = files(plan({"front": "nginx", "sites": [SITE]}))["/etc/nginx/nginx.conf"]
     compressed = re.search(r"gzip_types\n(.*?);\n", text, re.DOTALL)[1]
-    assert "text/css \"text/css; charset=utf-8\"" in compressed and "text/html" not in compressed
+    assert 'text/css "text/css; charset=utf-8"' in compressed and "text/html" not in compressed

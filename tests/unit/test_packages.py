@@ -1,15 +1,23 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.packages import brought, installed, removable
+from ansible_collections.pyweb.stack.plugins.module_utils._packages import (
+    brought,
+    installed,
+    removable,
+)
 
 
 def block(name: str, depends: str = "", status: str = "install ok installed") -> str:
-    return f"Package: {name}\nStatus: {status}\n" + (f"Depends: {depends}\n" if depends else "") + "Description: x\n Depends: none\n"
+    return (
+        f"Package: {name}\nStatus: {status}\n"
+        + (f"Depends: {depends}\n" if depends else "")
+        + "Description: x\n Depends: none\n"
+    )
 
 
 STATUS = "\n".join([

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The plan: what it refuses and in which words, what it settles, and that nothing unsafe gets through."""
@@ -10,8 +10,7 @@ import copy
 import re
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.place import Place
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
     APP_KEYS,
     BACK_KEYS,
     BACKS,
@@ -28,6 +27,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
     unknown_variables,
     vhosts,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -60,10 +60,24 @@ def one(values, part="front_nginx_sites", **others):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"front": "ngnix"}, ["front: 'ngnix' is unknown; possible: apache, nginx, lighttpd, cherokee; did you mean 'nginx'?"]),
-        ({"front": ["nginx"]}, ["front: ['nginx'] is unknown; possible: apache, nginx, lighttpd, cherokee"]),
-        ({"front": "iis", "sites": [a_site()]}, ["front: 'iis' is unknown; possible: apache, nginx, lighttpd, cherokee"]),
-        ({"back": "uwsig"}, ["back: 'uwsig' is unknown; possible: uwsgi, flup, mod_wsgi; did you mean 'uwsgi'?"]),
+        (
+            {"front": "ngnix"},
+            [
+                "front: 'ngnix' is unknown; possible: apache, nginx, lighttpd, cherokee; did you mean 'nginx'?"
+            ],
+        ),
+        (
+            {"front": ["nginx"]},
+            ["front: ['nginx'] is unknown; possible: apache, nginx, lighttpd, cherokee"],
+        ),
+        (
+            {"front": "iis", "sites": [a_site()]},
+            ["front: 'iis' is unknown; possible: apache, nginx, lighttpd, cherokee"],
+        ),
+        (
+            {"back": "uwsig"},
+            ["back: 'uwsig' is unknown; possible: uwsgi, flup, mod_wsgi; did you mean 'uwsgi'?"],
+        ),
         (
             {"back": "uwsig", "sites": [a_site(back="flup")]},
             ["back: 'uwsig' is unknown; possible: uwsgi, flup, mod_wsgi; did you mean 'uwsgi'?"],
@@ -79,19 +93,41 @@ def one(values, part="front_nginx_sites", **others):
         ),
         (
             {"link": ["uwsgi"]},
-            ["link: ['uwsgi'] does not join front nginx and back uwsgi; they can use: uwsgi, http, fastcgi, scgi"],
+            [
+                "link: ['uwsgi'] does not join front nginx and back uwsgi; they can use: uwsgi, http, fastcgi, scgi"
+            ],
         ),
-        ({"sites": "shop"}, ['sites: expected a list of sites, got a string; write each as an item, - name: ..., or with -e as JSON: \'{"sites": [...]}\'']),
-        ({"sites": a_site()}, ['sites: expected a list of sites, got a mapping; write each as an item, - name: ..., or with -e as JSON: \'{"sites": [...]}\'']),
-        ({"sites": [a_site(back="gunicorn")]}, ["sites[shop].back: 'gunicorn' is unknown; possible: uwsgi, flup, mod_wsgi"]),
-        ({"sites": [a_site(transport="ip")]}, ["sites[shop].transport: 'ip' is unknown; possible: unix, tcp"]),
+        (
+            {"sites": "shop"},
+            [
+                "sites: expected a list of sites, got a string; write each as an item, - name: ..., or with -e as JSON: '{\"sites\": [...]}'"
+            ],
+        ),
+        (
+            {"sites": a_site()},
+            [
+                "sites: expected a list of sites, got a mapping; write each as an item, - name: ..., or with -e as JSON: '{\"sites\": [...]}'"
+            ],
+        ),
+        (
+            {"sites": [a_site(back="gunicorn")]},
+            ["sites[shop].back: 'gunicorn' is unknown; possible: uwsgi, flup, mod_wsgi"],
+        ),
+        (
+            {"sites": [a_site(transport="ip")]},
+            ["sites[shop].transport: 'ip' is unknown; possible: unix, tcp"],
+        ),
         (
             {"front": "lighttpd", "sites": [a_site(back="flup", link="http")]},
-            ["sites[shop].link: 'http' does not join front lighttpd and back flup; they can use: scgi, fastcgi"],
+            [
+                "sites[shop].link: 'http' does not join front lighttpd and back flup; they can use: scgi, fastcgi"
+            ],
         ),
         (
             {"sites": [a_site(), a_site(server_names=["other.example.org"])]},
-            ["sites[shop].name: 'shop' is the name of more than one site; give each a name of its own"],
+            [
+                "sites[shop].name: 'shop' is the name of more than one site; give each a name of its own"
+            ],
         ),
         (
             {
@@ -124,7 +160,9 @@ def one(values, part="front_nginx_sites", **others):
                     a_site(server_names=[], static=[{"url": "/b/s/", "path": "s"}]),
                 ]
             },
-            ["sites[shop].static: '/b/s/' is below the mount of site 'blog', '/b'; choose another URL"],
+            [
+                "sites[shop].static: '/b/s/' is below the mount of site 'blog', '/b'; choose another URL"
+            ],
         ),
         (
             {
@@ -133,10 +171,17 @@ def one(values, part="front_nginx_sites", **others):
                     a_site(server_names=[], static=[{"url": "/b/", "path": "s"}]),
                 ]
             },
-            ["sites[blog].mount: '/b/c' is below the files of site 'shop', '/b/'; choose another mount or URL"],
+            [
+                "sites[blog].mount: '/b/c' is below the files of site 'shop', '/b/'; choose another mount or URL"
+            ],
         ),
         (
-            {"sites": [a_site(mount="/b"), a_site("blog", mount="/B", server_names=["shop.example.org"])]},
+            {
+                "sites": [
+                    a_site(mount="/b"),
+                    a_site("blog", mount="/B", server_names=["shop.example.org"]),
+                ]
+            },
             [
                 "sites[blog].server_names: 'shop.example.org' at mount '/b' belongs to site 'shop' already; change the server name or the mount of one"
             ],
@@ -156,11 +201,15 @@ def test_refused(values, expected):
         ),
         (
             {"front": "apache", "link": "embedded"},
-            ["link: 'embedded' does not join front apache and back uwsgi; they can use: uwsgi, http, fastcgi, scgi"],
+            [
+                "link: 'embedded' does not join front apache and back uwsgi; they can use: uwsgi, http, fastcgi, scgi"
+            ],
         ),
         (
             {"back": "mod_wsgi", "transport": "unix"},
-            ["transport: 'unix' is not possible: Apache httpd, which runs mod_wsgi, listens on no Unix socket; use tcp"],
+            [
+                "transport: 'unix' is not possible: Apache httpd, which runs mod_wsgi, listens on no Unix socket; use tcp"
+            ],
         ),
         (
             {"sites": [a_site(back="mod_wsgi", transport="unix")]},
@@ -177,14 +226,22 @@ def test_refused(values, expected):
         ),
         (
             {"sites": [a_site(processes=4, threads=8, tasks_max=47)]},
-            ["sites[shop].tasks_max: 47 is too few: 4 processes of 8 threads under uwsgi need 48 at least"],
+            [
+                "sites[shop].tasks_max: 47 is too few: 4 processes of 8 threads under uwsgi need 48 at least"
+            ],
         ),
         (
             {"front": "apache", "sites": [a_site(back="mod_wsgi", transport="tcp")]},
-            ["sites[shop].transport: 'embedded' runs inside front apache and has no transport; leave the key out"],
+            [
+                "sites[shop].transport: 'embedded' runs inside front apache and has no transport; leave the key out"
+            ],
         ),
         (
-            {"sites": [a_site(static=[{"url": "/s/", "path": "s", "allow_override": ["AuthConfig"]}])]},
+            {
+                "sites": [
+                    a_site(static=[{"url": "/s/", "path": "s", "allow_override": ["AuthConfig"]}])
+                ]
+            },
             [
                 "sites[shop].static[0].allow_override: front nginx reads no rules out of directories; leave the key out, or choose front apache"
             ],
@@ -192,7 +249,13 @@ def test_refused(values, expected):
         (
             {
                 "front": "apache",
-                "sites": [a_site(static=[{"url": "/s/", "path": "s", "allow_override": ["AuthConfg", "Options"]}])],
+                "sites": [
+                    a_site(
+                        static=[
+                            {"url": "/s/", "path": "s", "allow_override": ["AuthConfg", "Options"]}
+                        ]
+                    )
+                ],
             },
             [
                 "sites[shop].static[0].allow_override: 'AuthConfg' is unknown; possible: AuthConfig, FileInfo, Indexes, Limit; did you mean 'AuthConfig'?",
@@ -228,9 +291,25 @@ def test_all_faults_come_in_one_message():
 
 def test_what_is_wrong_already_is_no_clash():
     """Without its server names a site would be the catch-all."""
-    assert len(faults_of({"sites": [a_site("a", server_names="a.org"), a_site("b", server_names="b.org")]})) == 2
     assert (
-        len(faults_of({"sites": [a_site("a", mount="a", server_names=[]), a_site("b", mount="b", server_names=[])]}))
+        len(
+            faults_of(
+                {"sites": [a_site("a", server_names="a.org"), a_site("b", server_names="b.org")]}
+            )
+        )
+        == 2
+    )
+    assert (
+        len(
+            faults_of(
+                {
+                    "sites": [
+                        a_site("a", mount="a", server_names=[]),
+                        a_site("b", mount="b", server_names=[]),
+                    ]
+                }
+            )
+        )
         == 2
     )
 
@@ -238,7 +317,10 @@ def test_what_is_wrong_already_is_no_clash():
 @pytest.mark.parametrize(
     "sites",
     [
-        [a_site("a", server_names=["x.org"], mount="/a"), a_site("b", server_names=["x.org"], mount="/b")],
+        [
+            a_site("a", server_names=["x.org"], mount="/a"),
+            a_site("b", server_names=["x.org"], mount="/b"),
+        ],
         [a_site("a", server_names=["x.org"]), a_site("b", server_names=["x.org"], mount="/b")],
         [a_site("a", server_names=["x.org"]), a_site("b", server_names=["*.org"])],
         [a_site("a", server_names=["x.org"]), a_site("b", server_names=[])],
@@ -266,15 +348,30 @@ def test_a_front_that_follows_every_link_serves_nothing_that_a_site_writes(path)
     with pytest.raises(PlanError) as error:
         plan({"front": "cherokee", "sites": [a_site(static=static)]})
     (fault,) = error.value.faults
-    assert fault.startswith(f"sites[shop].static[1].path: {path!r} is a directory that the site writes, and front cherokee follows every link in it")
+    assert fault.startswith(
+        f"sites[shop].static[1].path: {path!r} is a directory that the site writes, and front cherokee follows every link in it"
+    )
     assert plan({"front": "nginx", "sites": [a_site(static=static)]})
 
 
 def test_mistyped_variables():
-    options = {"front_x": {"front_x_admin": {"type": "bool"}, "front_x_listen": {"type": "list"}, "front_x_name": {"type": "str"}}}
-    right = {"front_x_admin": "False", "front_x_listen": ["80"], "front_x_name": "80", "other": "80"}
+    options = {
+        "front_x": {
+            "front_x_admin": {"type": "bool"},
+            "front_x_listen": {"type": "list"},
+            "front_x_name": {"type": "str"},
+        }
+    }
+    right = {
+        "front_x_admin": "False",
+        "front_x_listen": ["80"],
+        "front_x_name": "80",
+        "other": "80",
+    }
     assert mistyped_variables(right, options) == []
-    assert mistyped_variables({"front_x_admin": True, "front_x_listen": "{{ ports }}"}, options) == []
+    assert (
+        mistyped_variables({"front_x_admin": True, "front_x_listen": "{{ ports }}"}, options) == []
+    )
     assert mistyped_variables({"front_x_admin": "perhaps", "front_x_listen": "80"}, options) == [
         "front_x_admin: expected true or false, got 'perhaps'",
         "front_x_listen: expected a list, got '80'; with -e write JSON: '{\"front_x_listen\": [...]}'",
@@ -282,8 +379,18 @@ def test_mistyped_variables():
 
 
 def test_unknown_variables():
-    options = {"front_nginx": {"front_nginx_sites", "front_nginx_worker_processes"}, "back_uwsgi": {"back_uwsgi_sites"}}
-    names = ["front", "front_nginx_sites", "front_nginx_worker_proceses", "front_nginxx", "back_uwsgi_x", "other"]
+    options = {
+        "front_nginx": {"front_nginx_sites", "front_nginx_worker_processes"},
+        "back_uwsgi": {"back_uwsgi_sites"},
+    }
+    names = [
+        "front",
+        "front_nginx_sites",
+        "front_nginx_worker_proceses",
+        "front_nginxx",
+        "back_uwsgi_x",
+        "other",
+    ]
     assert unknown_variables(names, options) == [
         "back_uwsgi_x: the role back_uwsgi has no such variable; did you mean 'back_uwsgi_sites'?",
         "front_nginx_worker_proceses: the role front_nginx has no such variable; did you mean 'front_nginx_worker_processes'?",
@@ -318,12 +425,16 @@ def test_a_front_that_debian_has_not_must_be_named(variables, wanted):
     None,
 ])  # fmt: skip
 def test_a_front_that_debian_has_not_is_planned_when_it_is_named(variables):
-    assert plan(CHEROKEE, variables=variables)["ports"] == [{"port": 80, "unit": "cherokee.service"}]
+    assert plan(CHEROKEE, variables=variables)["ports"] == [
+        {"port": 80, "unit": "cherokee.service"}
+    ]
 
 
 def test_what_a_front_cannot_do_for_a_site_is_refused():
     one = a_site(server_names=["a.test"], max_body_size=2**31)
-    two = a_site(name="two", server_names=["a.test", "b.test"], mount="/two", link="http", transport="unix")
+    two = a_site(
+        name="two", server_names=["a.test", "b.test"], mount="/two", link="http", transport="unix"
+    )
     apart = a_site(name="apart", server_names=["c.test"], max_body_size=1)
     with pytest.raises(PlanError) as caught:
         plan({"front": "cherokee", "sites": [one, two, apart]})
@@ -365,12 +476,18 @@ def test_transports(stack, expected):
     assert transports_of(*stack) == expected
 
 
-STACKS = [(*stack, transport) for stack in combinations() for transport in transports_of(*stack) or (None,)]
+STACKS = [
+    (*stack, transport)
+    for stack in combinations()
+    for transport in transports_of(*stack) or (None,)
+]
 
 
 @pytest.mark.parametrize(("front", "back", "link", "transport"), STACKS)
 def test_every_combination_is_planned(front, back, link, transport):
-    planned = plan({"front": front, "back": back, "link": link, "transport": transport, "sites": [a_site()]})
+    planned = plan(
+        {"front": front, "back": back, "link": link, "transport": transport, "sites": [a_site()]}
+    )
     assert planned["front"] == front
     assert planned["backs"] == [back]
     assert set(planned) == {
@@ -397,7 +514,11 @@ def test_every_combination_is_planned(front, back, link, transport):
     (behind,) = planned[f"back_{back}_sites"] + planned.get(f"front_{front}_embedded_sites", [])
     assert (tuple(application), tuple(before)) == (APP_KEYS, FRONT_KEYS)
     assert tuple(behind) == (BACK_KEYS if transport else EMBEDDED_KEYS)
-    assert behind["unit"] == before["unit"] == ("apache2" if link == "embedded" else f"pyweb-shop-{back}-{link}-{transport}")
+    assert (
+        behind["unit"]
+        == before["unit"]
+        == ("apache2" if link == "embedded" else f"pyweb-shop-{back}-{link}-{transport}")
+    )
     assert before["endpoints"] == ([behind["endpoint"]] if transport else [])
     assert behind["release"] == application["release"]
     assert behind["runtime"] == {
@@ -420,9 +541,14 @@ def test_one_health_of_a_site_for_every_probe():
     for target in (behind["target"], *planned["targets"]):
         assert {**target, **health, "script_name": "/shop"} == target
     assert behind["start_timeout"] == 90
-    (inside,) = plan({"front": "apache", "back": "mod_wsgi", "sites": [a_site(health={"timeout": 7})]})["front_apache_embedded_sites"]
+    (inside,) = plan(
+        {"front": "apache", "back": "mod_wsgi", "sites": [a_site(health={"timeout": 7})]}
+    )["front_apache_embedded_sites"]
     assert inside["start_timeout"] == 7
-    apart = plan({"sites": [a_site(health=health)]}, place=Place("f", {"f": "10.0.0.1"}, {"b": "10.0.0.2"}, ("nginx",)))
+    apart = plan(
+        {"sites": [a_site(health=health)]},
+        place=Place("f", {"f": "10.0.0.1"}, {"b": "10.0.0.2"}, ("nginx",)),
+    )
     assert {**apart["upstreams"][0][1], **health} == apart["upstreams"][0][1]
     assert apart["targets"][0]["log"] is None
 
@@ -431,7 +557,11 @@ def test_one_health_of_a_site_for_every_probe():
     ("host", "site", "expected"),
     [
         ({}, {}, ("nginx", "uwsgi", "uwsgi", "unix")),
-        (dict.fromkeys(("front", "back", "link", "transport")), {}, ("nginx", "uwsgi", "uwsgi", "unix")),
+        (
+            dict.fromkeys(("front", "back", "link", "transport")),
+            {},
+            ("nginx", "uwsgi", "uwsgi", "unix"),
+        ),
         ({"back": "flup"}, {}, ("nginx", "flup", "scgi", "unix")),
         ({"front": "lighttpd", "transport": "tcp"}, {}, ("lighttpd", "uwsgi", "uwsgi", "tcp")),
         ({"link": "http"}, {}, ("nginx", "uwsgi", "http", "unix")),
@@ -441,8 +571,16 @@ def test_one_health_of_a_site_for_every_probe():
         ({"transport": "tcp"}, {"transport": "unix"}, ("nginx", "uwsgi", "uwsgi", "unix")),
         ({"front": "apache"}, {}, ("apache", "uwsgi", "uwsgi", "unix")),
         ({"front": "apache", "back": "flup"}, {}, ("apache", "flup", "fastcgi", "unix")),
-        ({"front": "apache", "transport": "tcp"}, {"back": "mod_wsgi"}, ("apache", "mod_wsgi", "embedded", None)),
-        ({"front": "apache", "back": "mod_wsgi", "link": "http"}, {}, ("apache", "mod_wsgi", "http", "tcp")),
+        (
+            {"front": "apache", "transport": "tcp"},
+            {"back": "mod_wsgi"},
+            ("apache", "mod_wsgi", "embedded", None),
+        ),
+        (
+            {"front": "apache", "back": "mod_wsgi", "link": "http"},
+            {},
+            ("apache", "mod_wsgi", "http", "tcp"),
+        ),
         ({"back": "mod_wsgi"}, {}, ("nginx", "mod_wsgi", "http", "tcp")),
     ],
 )
@@ -457,7 +595,11 @@ def test_defaults_of_the_host_and_of_the_pair(host, site, expected):
 @pytest.mark.parametrize("front", FRONTS)
 def test_without_sites_there_is_the_sample(sites, front):
     planned = plan({"front": front, "sites": sites}, sample_source="/the/sample")
-    (application,), (before,), (behind,) = planned["app_sites"], planned[f"front_{front}_sites"], planned["back_uwsgi_sites"]
+    (application,), (before,), (behind,) = (
+        planned["app_sites"],
+        planned[f"front_{front}_sites"],
+        planned["back_uwsgi_sites"],
+    )
     assert (application["name"], application["source"], behind["environment"]) == (
         "sample",
         {"path": "/the/sample"},
@@ -468,11 +610,21 @@ def test_without_sites_there_is_the_sample(sites, front):
 
 
 def test_mount_static_and_extra_are_finished():
-    static = [{"url": "/static/", "path": "static/", "max_age": 60}, {"url": "/media/", "path": "/srv/media"}]
-    site = one({"sites": [a_site(mount="/shop", static=static, extra={"nginx": "n;", "lighttpd": "l"})]})
+    static = [
+        {"url": "/static/", "path": "static/", "max_age": 60},
+        {"url": "/media/", "path": "/srv/media"},
+    ]
+    site = one(
+        {"sites": [a_site(mount="/shop", static=static, extra={"nginx": "n;", "lighttpd": "l"})]}
+    )
     assert (site["mount"], site["script_name"], site["extra"]) == ("/shop", "/shop", "n;")
     assert site["static"] == [
-        {"url": "/shop/static/", "path": "/srv/www/shop/current/static/", "max_age": 60, "allow_override": []},
+        {
+            "url": "/shop/static/",
+            "path": "/srv/www/shop/current/static/",
+            "max_age": 60,
+            "allow_override": [],
+        },
         {"url": "/shop/media/", "path": "/srv/media", "max_age": None, "allow_override": []},
     ]
     root = one({"sites": [a_site(static=static)]})
@@ -494,7 +646,9 @@ def test_wildcard_is_probed_by_a_name_it_covers():
 
 
 def test_input_is_left_as_it_was():
-    values = {"sites": [a_site(static=[{"url": "/static/", "path": "static/"}], extra={"nginx": ""})]}
+    values = {
+        "sites": [a_site(static=[{"url": "/static/", "path": "static/"}], extra={"nginx": ""})]
+    }
     before = copy.deepcopy(values)
     assert plan(values) == plan(values)
     assert values == before
@@ -510,7 +664,9 @@ def ports(names, **values):
 
 def test_unix_endpoint():
     path = "/run/pyweb/shop/uwsgi-uwsgi.sock"
-    assert one({"sites": [a_site()]})["endpoints"] == [{"transport": "unix", "path": path, "address": path}]
+    assert one({"sites": [a_site()]})["endpoints"] == [
+        {"transport": "unix", "path": path, "address": path}
+    ]
 
 
 def test_longest_socket_path_fits():
@@ -536,9 +692,9 @@ def test_ports_of_many_sites():
     assert set(found.values()) <= set(PORTS)
     assert ports(reversed(names)) == found, "the order of the inventory does not matter"
     fewer = ports(names[:-1])
-    assert (
-        sum(found[name] != port for name, port in fewer.items()) <= 1
-    ), "a site more moves at most the one whose port it takes"
+    assert sum(found[name] != port for name, port in fewer.items()) <= 1, (
+        "a site more moves at most the one whose port it takes"
+    )
 
 
 def test_another_link_or_back_listens_elsewhere():
@@ -552,7 +708,10 @@ def test_another_link_or_back_listens_elsewhere():
 def release(source=None, runtime="r", host=None, **values):
     given_source = {"digest": "d", "requirements": [], **(source or {})}
     return one(
-        {**(host or {}), "sites": [a_site(**values)]}, "app_sites", sources={"shop": given_source}, runtime=runtime
+        {**(host or {}), "sites": [a_site(**values)]},
+        "app_sites",
+        sources={"shop": given_source},
+        runtime=runtime,
     )["release"]
 
 
@@ -585,15 +744,24 @@ def test_same_input_is_the_same_release(same):
     values = same.pop("values", {})
     source = same.pop("source", None)
     if "source" in values:
-        site = one({"sites": [a_site(**values)]}, "app_sites", sources={"shop": {"digest": "d"}}, runtime="r")
+        site = one(
+            {"sites": [a_site(**values)]},
+            "app_sites",
+            sources={"shop": {"digest": "d"}},
+            runtime="r",
+        )
         assert site["release"] == release()
     else:
         assert release(source, **same, **values) == release()
 
 
 def test_every_input_changes_the_release():
-    package = one({"sites": [a_site(source={"package": "shop==1"})]}, "app_sites", runtime="r")["release"]
-    another = one({"sites": [a_site(source={"package": "shop==2"})]}, "app_sites", runtime="r")["release"]
+    package = one({"sites": [a_site(source={"package": "shop==1"})]}, "app_sites", runtime="r")[
+        "release"
+    ]
+    another = one({"sites": [a_site(source={"package": "shop==2"})]}, "app_sites", runtime="r")[
+        "release"
+    ]
     found = [
         package,
         another,
@@ -612,14 +780,20 @@ def test_every_input_changes_the_release():
 
 def test_requirements_txt_is_found():
     assert (
-        one({"sites": [a_site()]}, "app_sites", sources={"shop": {"requirements": "requirements.txt"}})["requirements"]
+        one(
+            {"sites": [a_site()]},
+            "app_sites",
+            sources={"shop": {"requirements": "requirements.txt"}},
+        )["requirements"]
         == "requirements.txt"
     )
     assert one({"sites": [a_site()]}, "app_sites")["requirements"] == []
     assert (
-        one({"sites": [a_site(requirements=[])]}, "app_sites", sources={"shop": {"requirements": "requirements.txt"}})[
-            "requirements"
-        ]
+        one(
+            {"sites": [a_site(requirements=[])]},
+            "app_sites",
+            sources={"shop": {"requirements": "requirements.txt"}},
+        )["requirements"]
         == []
     )
 
@@ -628,8 +802,12 @@ def test_requirements_txt_is_found():
 
 
 def grouped(*sites):
-    hosts = vhosts([{"name": name, "server_names": names, "mount": mount} for name, names, mount in sites])
-    return [(host["kind"], host["names"], [site["name"] for site in host["sites"]]) for host in hosts]
+    hosts = vhosts(
+        [{"name": name, "server_names": names, "mount": mount} for name, names, mount in sites]
+    )
+    return [
+        (host["kind"], host["names"], [site["name"] for site in host["sites"]]) for host in hosts
+    ]
 
 
 @pytest.mark.parametrize(
@@ -671,7 +849,10 @@ def test_vhosts(sites, expected):
     ],
 )
 def test_a_site_is_probed_by_a_name_of_its_own(names, expected):
-    sites = [a_site(f"s{number}", server_names=of_one, mount=f"/{number}") for number, of_one in enumerate(names)]
+    sites = [
+        a_site(f"s{number}", server_names=of_one, mount=f"/{number}")
+        for number, of_one in enumerate(names)
+    ]
     assert [target["host"] for target in plan({"sites": sites})["targets"]] == expected
 
 
@@ -705,7 +886,13 @@ GOOD = a_site(
 def places(value, path=()):
     """The paths to every value inside nested lists and mappings."""
     yield path
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+    for key, item in (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    ):
         yield from places(item, (*path, key))
 
 
@@ -825,8 +1012,15 @@ def test_vhosts_lose_no_site_and_no_name(drawn):
         for number, (name, names, mount) in enumerate(drawn)
     ]
     hosts = vhosts(sites)
-    reached = [(name, site["name"]) for host in hosts for name in host["names"] or [""] for site in host["sites"]]
-    assert sorted(reached) == sorted((name, site["name"]) for site in sites for name in site["server_names"] or [""])
+    reached = [
+        (name, site["name"])
+        for host in hosts
+        for name in host["names"] or [""]
+        for site in host["sites"]
+    ]
+    assert sorted(reached) == sorted(
+        (name, site["name"]) for site in sites for name in site["server_names"] or [""]
+    )
     named = [name for host in hosts for name in host["names"] or [""]]
     assert len(named) == len(set(named)), "a name has one virtual host"
 
@@ -839,7 +1033,11 @@ def test_an_absent_site_is_named_and_not_planned():
 
 def test_all_sites_may_be_absent():
     planned = plan({"sites": [{"name": "old", "state": "absent"}]})
-    assert (planned["sites"], planned["backs"], planned["sets"]) == (["old"], [], ["app", "front_nginx"])
+    assert (planned["sites"], planned["backs"], planned["sets"]) == (
+        ["old"],
+        [],
+        ["app", "front_nginx"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -847,7 +1045,10 @@ def test_all_sites_may_be_absent():
     [
         ([{"state": "absent"}], "sites[0].name: missing"),
         ([{"name": "shop", "state": "absent", "mont": "/"}], "sites[shop].mont: unknown key"),
-        ([a_site(), {"name": "shop", "state": "absent"}], "'shop' is the name of more than one site"),
+        (
+            [a_site(), {"name": "shop", "state": "absent"}],
+            "'shop' is the name of more than one site",
+        ),
     ],
 )
 def test_what_is_wrong_with_an_absent_site(sites, words):
@@ -856,7 +1057,10 @@ def test_what_is_wrong_with_an_absent_site(sites, words):
     assert words in str(refused.value)
 
 
-@pytest.mark.parametrize(("given", "meant"), [(None, True), (True, True), (False, False), ("false", False), ("No", False), ("yes", True)])
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [(None, True), (True, True), (False, False), ("false", False), ("No", False), ("yes", True)],
+)
 def test_what_shall_go_may_be_said_by_a_word(given, meant):
     assert plan({"prune": given})["prune"] is meant
 
@@ -869,7 +1073,11 @@ def test_what_is_neither_true_nor_false_is_refused(given):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("shop", "pyweb-shop.slice"), ("my-shop-2", r"pyweb-my\x2dshop\x2d2.slice"), ("a-", r"pyweb-a\x2d.slice")],
+    [
+        ("shop", "pyweb-shop.slice"),
+        ("my-shop-2", r"pyweb-my\x2dshop\x2d2.slice"),
+        ("a-", r"pyweb-a\x2d.slice"),
+    ],
 )
 def test_no_site_stands_in_the_slice_of_another(name, expected):
     (site,) = plan({"sites": [a_site(name, server_names=[])]})["app_sites"]
@@ -889,7 +1097,10 @@ def static(*paths):
         ("/home/me/static", "is below /home, which the sandbox hides from the front"),
         ("/tmp", "is below /tmp, which the sandbox hides"),
         ("/var/tmp/x/", "is below /var/tmp, which the sandbox hides"),
-        ("/var/lib/pyweb", "holds more than files for everybody; name a directory below /var/lib/pyweb/shop/"),
+        (
+            "/var/lib/pyweb",
+            "holds more than files for everybody; name a directory below /var/lib/pyweb/shop/",
+        ),
         ("/var/lib/pyweb/shop", "holds more than files for everybody"),
         ("/var/lib//pyweb/shop/", "holds more than files for everybody"),
         ("/var/lib/pyweb/other/media", "holds more than files for everybody"),
@@ -903,7 +1114,14 @@ def test_a_directory_that_is_not_for_everybody_is_refused(path, words):
 
 def test_what_a_site_writes_is_published_and_nothing_beside_it():
     top = "/var/lib/pyweb/shop"
-    site = one({"sites": [a_site(static=static(f"{top}/a/b//c/", f"{top}/a", f"{top}/x/y", "css/", "/srv/z"))]}, "app_sites")
+    site = one(
+        {
+            "sites": [
+                a_site(static=static(f"{top}/a/b//c/", f"{top}/a", f"{top}/x/y", "css/", "/srv/z"))
+            ]
+        },
+        "app_sites",
+    )
     assert site["published"] == [f"{top}/a", f"{top}/a/b/c", f"{top}/x/y"]
     assert site["passed"] == [f"{top}/a/b", f"{top}/x"]
     assert site["directories"] == ["css/"]
@@ -911,7 +1129,9 @@ def test_what_a_site_writes_is_published_and_nothing_beside_it():
 
 def test_what_a_site_writes_is_not_on_other_hosts():
     where = Place("web", {"web": "10.0.0.1"}, {"app": "10.0.0.2"}, ("nginx",))
-    with pytest.raises(PlanError, match="is written on the backs, and a front of another host has none of it"):
+    with pytest.raises(
+        PlanError, match="is written on the backs, and a front of another host has none of it"
+    ):
         plan({"sites": [a_site(static=static("/var/lib/pyweb/shop/media"))]}, place=where)
 
 
@@ -921,14 +1141,30 @@ def test_directories_of_others_have_to_be_there():
 
 
 @pytest.mark.parametrize("key", ["environment", "secrets"])
-@pytest.mark.parametrize("name", ["PYTHONHASHSEED", "MALLOC_ARENA_MAX", "LD_PRELOAD", "PYTHONOPTIMIZE", "GLIBC_TUNABLES"])
+@pytest.mark.parametrize(
+    "name", ["PYTHONHASHSEED", "MALLOC_ARENA_MAX", "LD_PRELOAD", "PYTHONOPTIMIZE", "GLIBC_TUNABLES"]
+)
 def test_a_variable_that_comes_too_late_is_refused(key, name):
     site = a_site(**{key: {name: "1"}})
     (fault,) = faults_of({"back": "mod_wsgi", "sites": [site]})
-    assert fault.startswith(f"sites[shop].{key}: {name!r} is read as a process starts") and "choose another back: uwsgi, flup" in fault
+    assert (
+        fault.startswith(f"sites[shop].{key}: {name!r} is read as a process starts")
+        and "choose another back: uwsgi, flup" in fault
+    )
     assert plan({"back": "uwsgi", "sites": [site]}) and plan({"back": "flup", "sites": [site]})
 
 
-@pytest.mark.parametrize("name", ["TZ", "LANG", "PYTHONPATH", "PYTHONUTF8", "PYTHONUNBUFFERED", "PYTHONANYWHERE_SITE", "MY_LD_PATH"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TZ",
+        "LANG",
+        "PYTHONPATH",
+        "PYTHONUTF8",
+        "PYTHONUNBUFFERED",
+        "PYTHONANYWHERE_SITE",
+        "MY_LD_PATH",
+    ],
+)
 def test_a_variable_that_takes_effect_later_is_taken(name):
     assert plan({"back": "mod_wsgi", "sites": [a_site(environment={name: "1"})]})

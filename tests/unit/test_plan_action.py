@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What the task Plan answers, and what of it is shown."""
@@ -13,7 +13,12 @@ from ansible_collections.pyweb.stack.plugins.action.plan import ActionModule
 SHOP = {"name": "shop", "application": "shop:application", "secrets": {"KEY": "hunter2"}}
 
 
-VARIABLES = {"groups": {"all": ["h"]}, "hostvars": {}, "inventory_hostname": "h", "ansible_play_hosts_all": ["h"]}
+VARIABLES = {
+    "groups": {"all": ["h"]},
+    "hostvars": {},
+    "inventory_hostname": "h",
+    "ansible_play_hosts_all": ["h"],
+}
 
 
 def answer(options=None, **site):
@@ -34,23 +39,33 @@ def test_faults_are_shown_without_the_plan():
     assert result["failed"]
     assert not result["_ansible_no_log"]
     assert "hunter2" not in str(result)
-    assert result["faults"] == ["sites[shop].source.path: '/nowhere' is no directory on the controller; looked for '/nowhere'"]
+    assert result["faults"] == [
+        "sites[shop].source.path: '/nowhere' is no directory on the controller; looked for '/nowhere'"
+    ]
 
 
 def test_an_unknown_option_is_refused():
     result = answer({"frnt": "lighttpd"}, source={"package": "shop"})
-    possible = "front, back, link, transport, tls_profile, sites, prune, remove_data, remove_packages"
-    assert result["faults"] == [f"frnt: unknown option; possible: {possible}; did you mean 'front'?"]
+    possible = (
+        "front, back, link, transport, tls_profile, sites, prune, remove_data, remove_packages"
+    )
+    assert result["faults"] == [
+        f"frnt: unknown option; possible: {possible}; did you mean 'front'?"
+    ]
 
 
 def test_a_source_says_its_requirements(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[project]\ndependencies = ['flup==1.0.3']")
     source = {"path": str(tmp_path)}
     for given in ({}, {"requirements": "pyproject.toml"}):
-        assert answer(source=dict(source), **given)["plan"]["app_sites"][0]["requirements"] == ["flup==1.0.3"]
+        assert answer(source=dict(source), **given)["plan"]["app_sites"][0]["requirements"] == [
+            "flup==1.0.3"
+        ]
     (tmp_path / "requirements.txt").write_text("")
     assert answer(source=dict(source))["plan"]["app_sites"][0]["requirements"] == "requirements.txt"
-    assert answer(source=dict(source), requirements=[])["plan"]["app_sites"][0]["requirements"] == []
+    assert (
+        answer(source=dict(source), requirements=[])["plan"]["app_sites"][0]["requirements"] == []
+    )
 
 
 def test_faults_of_a_source_name_site_file_and_remedy(tmp_path):

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import socket
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.pyweb.stack.plugins.modules import apply, release, retire
-from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import (
+from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import (
     foreign_account,
     holders,
     listeners,
     taken_port,
     unreadable,
 )
+from ansible_collections.pyweb.stack.plugins.modules import apply, release, retire
 
 TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1 0000000000000000 100 0 0 10 0
@@ -27,7 +27,9 @@ TABLE = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when re
 """
 
 
-@pytest.mark.parametrize(("port", "inodes"), [(80, {"111"}), (443, {"222"}), (8080, set()), (0x8A2C, set())])
+@pytest.mark.parametrize(
+    ("port", "inodes"), [(80, {"111"}), (443, {"222"}), (8080, set()), (0x8A2C, set())]
+)
 def test_only_what_listens_on_the_port_counts(port, inodes):
     assert listeners([TABLE], port) == inodes
 
@@ -65,8 +67,13 @@ def test_an_account_of_another_purpose_is_named():
 
 
 @pytest.mark.parametrize("check", [False, True])
-@pytest.mark.parametrize(("module", "arguments"), [(apply, {"name": "app"}), (release, {"sites": []}), (retire, {"sets": []})])
-def test_an_account_that_is_not_root_is_told_the_remedy(monkeypatch, capsys, module, arguments, check):
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [(apply, {"name": "app"}), (release, {"sites": []}), (retire, {"sets": []})],
+)
+def test_an_account_that_is_not_root_is_told_the_remedy(
+    monkeypatch, capsys, module, arguments, check
+):
     monkeypatch.setattr(os, "geteuid", lambda: pwd.getpwnam("nobody").pw_uid)
     with patch_module_args({**arguments, "_ansible_check_mode": check}), pytest.raises(SystemExit):
         module.main()
@@ -84,4 +91,6 @@ def test_a_directory_that_the_front_cannot_serve_is_named(tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as another account")
 def test_a_directory_that_is_closed_to_the_front_is_named(tmp_path):
     tmp_path.chmod(0o700)
-    assert "cannot be read by nobody, the account of the front" in unreadable(str(tmp_path), "nobody")
+    assert "cannot be read by nobody, the account of the front" in unreadable(
+        str(tmp_path), "nobody"
+    )

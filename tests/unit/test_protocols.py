@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The encoders against decoders written here from the specifications, the decoders against encoders written here."""
@@ -11,8 +11,8 @@ import io
 import struct
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils import protocols
-from ansible_collections.pyweb.stack.plugins.module_utils.protocols import (
+from ansible_collections.pyweb.stack.plugins.module_utils import _protocols as protocols
+from ansible_collections.pyweb.stack.plugins.module_utils._protocols import (
     DECODERS,
     ENCODERS,
     ProtocolError,
@@ -23,16 +23,22 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 TOKEN = st.text("!#$%&'*+-.^_`|~09azAZ", min_size=1, max_size=8)
-VALUE = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=40).map(str.strip)
+VALUE = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=40).map(
+    str.strip
+)
 FRAMING = ("connection", "content-length", "transfer-encoding")
 
 
 def headers_without(*names):
-    return st.lists(st.tuples(TOKEN, VALUE).filter(lambda header: header[0].lower() not in names), max_size=4)
+    return st.lists(
+        st.tuples(TOKEN, VALUE).filter(lambda header: header[0].lower() not in names), max_size=4
+    )
 
 
 REQUESTS = st.builds(
-    lambda mount, rest, **fields: Request(target=mount.replace(" ", "%20") + "/" + rest, script_name=mount, **fields),
+    lambda mount, rest, **fields: Request(
+        target=mount.replace(" ", "%20") + "/" + rest, script_name=mount, **fields
+    ),
     mount=st.sampled_from(["", "/app", "/a b/c"]),
     rest=st.text("az/.~%2F%C3%A9?&=+;", max_size=30),
     method=TOKEN,
@@ -68,10 +74,10 @@ def fastcgi_request(data):
     ended = set()
     while data:
         version, kind, request, length, padding = struct.unpack("!BBHHBx", data[:8])
-        content = data[8:8 + length]
+        content = data[8 : 8 + length]
         assert (version, request) == (1, 1) and len(data) >= 8 + length + padding
         assert (length + padding) % 8 == 0
-        data = data[8 + length + padding:]
+        data = data[8 + length + padding :]
         if kind == 1:
             assert content == bytes([0, 1, 0, 0, 0, 0, 0, 0])
         else:
@@ -83,25 +89,25 @@ def fastcgi_request(data):
     params, environ = streams[4], {}
     while params:
         sizes = []
-        for ignored in range(2):
+        for _ in range(2):
             width = 4 if params[0] & 0x80 else 1
             sizes.append(int.from_bytes(params[:width], "big") & 0x7FFFFFFF)
             params = params[width:]
-        name, value = params[:sizes[0]], params[sizes[0]:sum(sizes)]
+        name, value = params[: sizes[0]], params[sizes[0] : sum(sizes)]
         assert name not in environ
         environ[name] = value
-        params = params[sum(sizes):]
+        params = params[sum(sizes) :]
     return environ, streams[5]
 
 
 def scgi_request(data):
     size, colon, rest = data.partition(b":")
-    assert rest[int(size):int(size) + 1] == b","
-    parts = rest[:int(size)].split(b"\0")
+    assert rest[int(size) : int(size) + 1] == b","
+    parts = rest[: int(size)].split(b"\0")
     assert parts.pop() == b"" and parts[0] == b"CONTENT_LENGTH"
     assert len(set(parts[::2])) == len(parts[::2])
     environ = dict(zip(parts[::2], parts[1::2]))
-    body = rest[int(size) + 1:]
+    body = rest[int(size) + 1 :]
     assert environ.pop(b"SCGI") == b"1" and int(environ[b"CONTENT_LENGTH"]) == len(body)
     return environ, body
 
@@ -109,13 +115,13 @@ def scgi_request(data):
 def uwsgi_request(data):
     modifier1, size, modifier2 = struct.unpack("<BHB", data[:4])
     assert (modifier1, modifier2) == (0, 0)
-    block, parts = data[4:4 + size], []
+    block, parts = data[4 : 4 + size], []
     while block:
         length = int.from_bytes(block[:2], "little")
-        parts.append(block[2:2 + length])
+        parts.append(block[2 : 2 + length])
         assert len(parts[-1]) == length
-        block = block[2 + length:]
-    return dict(zip(parts[::2], parts[1::2])), data[4 + size:]
+        block = block[2 + length :]
+    return dict(zip(parts[::2], parts[1::2])), data[4 + size :]
 
 
 @given(REQUESTS)
@@ -124,20 +130,33 @@ def test_http_request_round_trip(request):
     assert first == f"{request.method} {request.target} HTTP/1.1"
     assert body == request.body
     names = [name.lower() for name, value in headers]
-    assert names.count("host") == 1 and names.count("connection") == 1 and names.count("content-length") <= 1
-    assert [header for header in headers if header[0].lower() not in (*FRAMING, "host")] == list(request.headers)
+    assert (
+        names.count("host") == 1
+        and names.count("connection") == 1
+        and names.count("content-length") <= 1
+    )
+    assert [header for header in headers if header[0].lower() not in (*FRAMING, "host")] == list(
+        request.headers
+    )
     if request.body:
         assert ("Content-Length", str(len(request.body))) in headers
 
 
-@pytest.mark.parametrize("link, decode", [
-    ("fastcgi", fastcgi_request), ("scgi", scgi_request), ("uwsgi", uwsgi_request),
-])
+@pytest.mark.parametrize(
+    "link, decode",
+    [
+        ("fastcgi", fastcgi_request),
+        ("scgi", scgi_request),
+        ("uwsgi", uwsgi_request),
+    ],
+)
 @given(request=REQUESTS)
 def test_wire_request_round_trip(link, decode, request):
     environ, body = decode(ENCODERS[link](request))
     assert body == request.body
-    assert {name.decode("latin-1"): value.decode("latin-1") for name, value in environ.items()} == cgi_environ(request)
+    assert {
+        name.decode("latin-1"): value.decode("latin-1") for name, value in environ.items()
+    } == cgi_environ(request)
 
 
 @given(st.integers(0, 300), st.integers(0, 70000))
@@ -152,24 +171,38 @@ def test_long_fastcgi_pairs(name_size, value_size):
 # The variables
 
 
-@pytest.mark.parametrize("mount, target, script_name, path_info, query", [
-    ("", "/", "", "/", ""),
-    ("", "/a?b=%20&c", "", "/a", "b=%20&c"),
-    ("", "/%C3%A9%2F%25?", "", "/\xc3\xa9/%", ""),
-    ("", "//x", "", "//x", ""),
-    ("/app", "/app", "/app", "", ""),
-    ("/app", "/app/", "/app", "/", ""),
-    ("/app", "/app/x%20y?z?z", "/app", "/x y", "z?z"),
-    ("/\xe9", "/%C3%A9/x", "/\xc3\xa9", "/x", ""),
-])
+@pytest.mark.parametrize(
+    "mount, target, script_name, path_info, query",
+    [
+        ("", "/", "", "/", ""),
+        ("", "/a?b=%20&c", "", "/a", "b=%20&c"),
+        ("", "/%C3%A9%2F%25?", "", "/\xc3\xa9/%", ""),
+        ("", "//x", "", "//x", ""),
+        ("/app", "/app", "/app", "", ""),
+        ("/app", "/app/", "/app", "/", ""),
+        ("/app", "/app/x%20y?z?z", "/app", "/x y", "z?z"),
+        ("/\xe9", "/%C3%A9/x", "/\xc3\xa9", "/x", ""),
+    ],
+)
 def test_paths(mount, target, script_name, path_info, query):
     environ = cgi_environ(Request(target=target, script_name=mount))
-    wanted = {"SCRIPT_NAME": script_name, "PATH_INFO": path_info, "QUERY_STRING": query, "REQUEST_URI": target}
+    wanted = {
+        "SCRIPT_NAME": script_name,
+        "PATH_INFO": path_info,
+        "QUERY_STRING": query,
+        "REQUEST_URI": target,
+    }
     assert {name: environ[name] for name in wanted} == wanted
 
 
 def test_headers_become_variables():
-    headers = [("Content-Type", "text/x"), ("Cookie", "a=1"), ("X-Y", "1"), ("cookie", "b=2"), ("x-y", "2")]
+    headers = [
+        ("Content-Type", "text/x"),
+        ("Cookie", "a=1"),
+        ("X-Y", "1"),
+        ("cookie", "b=2"),
+        ("x-y", "2"),
+    ]
     environ = cgi_environ(Request(headers=headers, body=b"four", method="POST", server_port=8080))
     assert environ["CONTENT_TYPE"] == "text/x" and "HTTP_CONTENT_TYPE" not in environ
     assert environ["CONTENT_LENGTH"] == "4"
@@ -178,35 +211,47 @@ def test_headers_become_variables():
     assert environ["HTTP_HOST"] == "localhost:8080"
 
 
-@pytest.mark.parametrize("scheme, port, host, https", [
-    ("http", 80, "localhost", None), ("http", 443, "localhost:443", None),
-    ("https", 443, "localhost", "on"), ("https", 80, "localhost:80", "on"),
-])
+@pytest.mark.parametrize(
+    "scheme, port, host, https",
+    [
+        ("http", 80, "localhost", None),
+        ("http", 443, "localhost:443", None),
+        ("https", 443, "localhost", "on"),
+        ("https", 80, "localhost:80", "on"),
+    ],
+)
 def test_scheme(scheme, port, host, https):
     environ = cgi_environ(Request(scheme=scheme, server_port=port))
-    assert (environ["HTTP_HOST"], environ["REQUEST_SCHEME"], environ.get("HTTPS")) == (host, scheme, https)
+    assert (environ["HTTP_HOST"], environ["REQUEST_SCHEME"], environ.get("HTTPS")) == (
+        host,
+        scheme,
+        https,
+    )
 
 
-@pytest.mark.parametrize("fields, word", [
-    ({"method": "GET "}, "method"),
-    ({"target": ""}, "target"),
-    ({"target": "x"}, "target"),
-    ({"target": "/a b"}, "target"),
-    ({"target": "/a\r\nHost: b"}, "target"),
-    ({"target": "/é"}, "target"),
-    ({"target": "/a#b"}, "target"),
-    ({"target": "/apple", "script_name": "/app"}, "mount"),
-    ({"target": "/app/", "script_name": "app"}, "mount"),
-    ({"target": "/x", "script_name": "\udc80"}, "mount"),
-    ({"headers": [("a b", "")]}, "name"),
-    ({"headers": [("", "")]}, "name"),
-    ({"headers": [("a", "b\nc")]}, "value"),
-    ({"headers": [("a", "\u20ac")]}, "value"),
-    ({"headers": [("content-length", "1")]}, "body"),
-    ({"server_name": "a\nb"}, "server name"),
-    ({"remote_addr": ""}, "remote address"),
-    ({"scheme": "ftp"}, "scheme"),
-])
+@pytest.mark.parametrize(
+    "fields, word",
+    [
+        ({"method": "GET "}, "method"),
+        ({"target": ""}, "target"),
+        ({"target": "x"}, "target"),
+        ({"target": "/a b"}, "target"),
+        ({"target": "/a\r\nHost: b"}, "target"),
+        ({"target": "/é"}, "target"),
+        ({"target": "/a#b"}, "target"),
+        ({"target": "/apple", "script_name": "/app"}, "mount"),
+        ({"target": "/app/", "script_name": "app"}, "mount"),
+        ({"target": "/x", "script_name": "\udc80"}, "mount"),
+        ({"headers": [("a b", "")]}, "name"),
+        ({"headers": [("", "")]}, "name"),
+        ({"headers": [("a", "b\nc")]}, "value"),
+        ({"headers": [("a", "\u20ac")]}, "value"),
+        ({"headers": [("content-length", "1")]}, "body"),
+        ({"server_name": "a\nb"}, "server name"),
+        ({"remote_addr": ""}, "remote address"),
+        ({"scheme": "ftp"}, "scheme"),
+    ],
+)
 def test_refused_requests(fields, word):
     with pytest.raises(ProtocolError, match=word):
         Request(**fields)
@@ -232,25 +277,36 @@ def http_response(response, framing, newline=b"\r\n", chunk=1000):
         headers = [*headers, ("content-LENGTH", str(len(body)))]
     if framing == "chunked":
         headers = [*headers, ("Transfer-Encoding", "Chunked")]
-        parts = [body[at:at + chunk] for at in range(0, len(body), chunk)]
-        body = b"".join(b"%X;a=b\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\nTrailer: x\r\n\r\n"
-    return f"HTTP/1.1 {status} {reason}".encode() + newline + fields(headers, newline) + newline + body
+        parts = [body[at : at + chunk] for at in range(0, len(body), chunk)]
+        body = (
+            b"".join(b"%X;a=b\r\n%b\r\n" % (len(part), part) for part in parts)
+            + b"0\r\nTrailer: x\r\n\r\n"
+        )
+    return (
+        f"HTTP/1.1 {status} {reason}".encode() + newline + fields(headers, newline) + newline + body
+    )
 
 
 def cgi_response(response, newline=b"\r\n"):
     status, reason, headers, body = response
-    return f"Status: {status} {reason}".encode() + newline + fields(headers, newline) + newline + body
+    return (
+        f"Status: {status} {reason}".encode() + newline + fields(headers, newline) + newline + body
+    )
 
 
 def record(kind, content, padding=0, request=1, version=1):
-    return struct.pack("!BBHHBx", version, kind, request, len(content), padding) + content + b"p" * padding
+    return (
+        struct.pack("!BBHHBx", version, kind, request, len(content), padding)
+        + content
+        + b"p" * padding
+    )
 
 
 END = record(3, bytes(8))
 
 
 def fastcgi_response(data, size=500, padding=0):
-    parts = [data[at:at + size] for at in range(0, len(data), size)]
+    parts = [data[at : at + size] for at in range(0, len(data), size)]
     stdout = b"".join(record(7, b"log") + record(6, part, padding) for part in parts)
     return stdout + record(6, b"") + END
 
@@ -274,7 +330,13 @@ def check(response, expected):
     assert response.body == body and response.size == len(body)
 
 
-@given(RESPONSES, st.sampled_from(["length", "chunked", "close"]), NEWLINES, st.integers(1, 70000), CUTS)
+@given(
+    RESPONSES,
+    st.sampled_from(["length", "chunked", "close"]),
+    NEWLINES,
+    st.integers(1, 70000),
+    CUTS,
+)
 def test_http_response_round_trip(expected, framing, newline, chunk, cuts):
     chunk = max(chunk, len(expected[3]) // 50)
     check(decode("http", http_response(expected, framing, newline, chunk), cuts), expected)
@@ -299,7 +361,9 @@ def test_http_response_as_the_standard_library_reads_it(expected, framing):
 def test_cgi_response_round_trip(link, expected, newline, cuts, length):
     status, reason, headers, body = expected
     given_headers = [*headers, ("Content-Length", str(len(body)))] if length else headers
-    check(decode(link, cgi_response((status, reason, given_headers, body), newline), cuts), expected)
+    check(
+        decode(link, cgi_response((status, reason, given_headers, body), newline), cuts), expected
+    )
 
 
 @given(RESPONSES, CUTS)
@@ -310,7 +374,9 @@ def test_cgi_response_with_a_status_line(expected, cuts):
 @given(RESPONSES, st.integers(1, 65535), st.integers(0, 255), CUTS)
 def test_fastcgi_response_round_trip(expected, size, padding, cuts):
     size = min(65535, max(size, len(expected[3]) // 50))
-    check(decode("fastcgi", fastcgi_response(cgi_response(expected), size, padding), cuts), expected)
+    check(
+        decode("fastcgi", fastcgi_response(cgi_response(expected), size, padding), cuts), expected
+    )
 
 
 @given(RESPONSES, st.integers(0, 400), st.sampled_from(list(DECODERS)))
@@ -324,15 +390,26 @@ def test_body_limit(expected, limit, link):
 # Single rules
 
 
-@pytest.mark.parametrize("data, status, body", [
-    (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 X\r\na: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\nx", 200, b"x"),
-    (b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nHTTP/", 204, b""),
-    (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", 304, b""),
-    (b"HTTP/1.0 200\r\n\r\nx", 200, b"x"),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nxyz", 200, b"xy"),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nxyz", 200, b"xy"),
-    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1 ;x\r\na\r\n00\r\n\r\nrest", 200, b"a"),
-])
+@pytest.mark.parametrize(
+    "data, status, body",
+    [
+        (
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 X\r\na: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\nx",
+            200,
+            b"x",
+        ),
+        (b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nHTTP/", 204, b""),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", 304, b""),
+        (b"HTTP/1.0 200\r\n\r\nx", 200, b"x"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nxyz", 200, b"xy"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nxyz", 200, b"xy"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1 ;x\r\na\r\n00\r\n\r\nrest",
+            200,
+            b"a",
+        ),
+    ],
+)
 def test_http_rules(data, status, body):
     for size in (1, len(data)):
         response = decode("http", data, range(0, len(data), size))
@@ -340,21 +417,28 @@ def test_http_rules(data, status, body):
 
 
 def test_head_has_no_body():
-    assert decode("http", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", method="HEAD").body == b""
+    assert (
+        decode("http", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", method="HEAD").body == b""
+    )
 
 
 def test_folded_and_repeated_headers():
-    response = decode("http", b"HTTP/1.1 200 OK\r\nSet-Cookie: a\r\n  b\r\nset-cookie:c\r\nX:\r\n\r\n")
+    response = decode(
+        "http", b"HTTP/1.1 200 OK\r\nSet-Cookie: a\r\n  b\r\nset-cookie:c\r\nX:\r\n\r\n"
+    )
     assert response.values("SET-COOKIE") == ["a b", "c"] and response.values("x") == [""]
 
 
-@pytest.mark.parametrize("data, status, reason", [
-    (b"Content-Type: a\n\n", 200, "OK"),
-    (b"Location: /x\n\n", 302, "Found"),
-    (b"status: 404 \xe9\nLocation: /x\n\n", 404, "\xe9"),
-    (b"Status: 204\r\n\r\n", 204, ""),
-    (b"HTTP/1.0 500 Oops\r\na: b\r\n\r\n", 500, "Oops"),
-])
+@pytest.mark.parametrize(
+    "data, status, reason",
+    [
+        (b"Content-Type: a\n\n", 200, "OK"),
+        (b"Location: /x\n\n", 302, "Found"),
+        (b"status: 404 \xe9\nLocation: /x\n\n", 404, "\xe9"),
+        (b"Status: 204\r\n\r\n", 204, ""),
+        (b"HTTP/1.0 500 Oops\r\na: b\r\n\r\n", 500, "Oops"),
+    ],
+)
 def test_cgi_status(data, status, reason):
     response = decode("scgi", data)
     assert (response.status, response.reason) == (status, reason)
@@ -363,50 +447,89 @@ def test_cgi_status(data, status, reason):
 
 def test_fastcgi_log_is_kept_apart():
     decoder = DECODERS["fastcgi"]()
-    decoder.feed(record(7, b"first\n") + record(6, b"Status: 200 OK\n\nx") + record(7, b"second\n") + END)
-    assert decoder.finished and decoder.response.body == b"x" and decoder.stderr == b"first\nsecond\n"
+    decoder.feed(
+        record(7, b"first\n") + record(6, b"Status: 200 OK\n\nx") + record(7, b"second\n") + END
+    )
+    assert (
+        decoder.finished and decoder.response.body == b"x" and decoder.stderr == b"first\nsecond\n"
+    )
 
 
 # Malformed answers
 
 
-@pytest.mark.parametrize("link, data, words", [
-    ("http", b"", "before its first byte"),
-    ("http", b"HTTP/1.1 200", "within its header"),
-    ("http", b"\r\n\r\n", "empty line"),
-    ("http", b"SSH-2.0\r\n\r\n", "'SSH-2.0' is no HTTP/1 status line"),
-    ("http", b"HTTP/2 200\r\n\r\n", "no HTTP/1 status line"),
-    ("http", b"HTTP/1.1 099 X\r\n\r\n", "no HTTP/1 status line"),
-    ("http", b"HTTP/1.1 101 Switching\r\n\r\n", "another protocol"),
-    ("http", b"HTTP/1.1 200 OK\r\nname : x\r\n\r\n", "'name : x' is no header"),
-    ("http", b"HTTP/1.1 200 OK\r\nname\r\n\r\n", "no header"),
-    ("http", b"HTTP/1.1 200 OK\r\na: b\rc\r\n\r\n", "no header can"),
-    ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", "after 3 of the 5 bytes of its body"),
-    ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nabc", "'5, 6' is no number"),
-    ("http", b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nabcde", "is no number"),
-    ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "both"),
-    ("http", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "unknown Transfer-Encoding 'gzip'"),
-    ("http", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\n", "'0x1' is no size of a chunk"),
-    ("http", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n", "longer than its size"),
-    ("http", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc", "after 3 of the 5 bytes of its chunk"),
-    ("http", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n", "within its chunked body"),
-    ("http", b"HTTP/1.1 200 OK\r\n" + b"a" * protocols.MAX_HEAD, "longer than 262144 bytes"),
-    ("scgi", b"<html>\n\n", "'<html>' is no header"),
-    ("scgi", b"Status: OK\n\n", "'OK' is not three digits"),
-    ("scgi", b"Status: 200\nStatus: 404\n\n", "more than one Status"),
-    ("uwsgi", b"HTTP/1.1 2xx\r\n\r\n", "no HTTP/1 status line"),
-    ("fastcgi", b"", "before its first byte"),
-    ("fastcgi", b"HTTP/1.1 400 Bad\r\n\r\n", "does not begin a FastCGI record"),
-    ("fastcgi", record(6, b"Status: 200\n\n"), "before the record that ends the request"),
-    ("fastcgi", END, "before its first byte"),
-    ("fastcgi", record(6, b"Status: 200\nContent-Length: 2\n\nx") + END, "after 1 of the 2 bytes"),
-    ("fastcgi", record(3, b"\0\0\0\0\2\0\0\0"), "it is overloaded"),
-    ("fastcgi", record(3, b""), "not 8 bytes"),
-    ("fastcgi", record(6, b"", request=2), "the request 2"),
-    ("fastcgi", record(1, b""), "type 1"),
-])
+@pytest.mark.parametrize(
+    "link, data, words",
+    [
+        ("http", b"", "before its first byte"),
+        ("http", b"HTTP/1.1 200", "within its header"),
+        ("http", b"\r\n\r\n", "empty line"),
+        ("http", b"SSH-2.0\r\n\r\n", "'SSH-2.0' is no HTTP/1 status line"),
+        ("http", b"HTTP/2 200\r\n\r\n", "no HTTP/1 status line"),
+        ("http", b"HTTP/1.1 099 X\r\n\r\n", "no HTTP/1 status line"),
+        ("http", b"HTTP/1.1 101 Switching\r\n\r\n", "another protocol"),
+        ("http", b"HTTP/1.1 200 OK\r\nname : x\r\n\r\n", "'name : x' is no header"),
+        ("http", b"HTTP/1.1 200 OK\r\nname\r\n\r\n", "no header"),
+        ("http", b"HTTP/1.1 200 OK\r\na: b\rc\r\n\r\n", "no header can"),
+        (
+            "http",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc",
+            "after 3 of the 5 bytes of its body",
+        ),
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nabc", "'5, 6' is no number"),
+        ("http", b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nabcde", "is no number"),
+        (
+            "http",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "both",
+        ),
+        (
+            "http",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "unknown Transfer-Encoding 'gzip'",
+        ),
+        (
+            "http",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\n",
+            "'0x1' is no size of a chunk",
+        ),
+        (
+            "http",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n",
+            "longer than its size",
+        ),
+        (
+            "http",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+            "after 3 of the 5 bytes of its chunk",
+        ),
+        (
+            "http",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n",
+            "within its chunked body",
+        ),
+        ("http", b"HTTP/1.1 200 OK\r\n" + b"a" * protocols.MAX_HEAD, "longer than 262144 bytes"),
+        ("scgi", b"<html>\n\n", "'<html>' is no header"),
+        ("scgi", b"Status: OK\n\n", "'OK' is not three digits"),
+        ("scgi", b"Status: 200\nStatus: 404\n\n", "more than one Status"),
+        ("uwsgi", b"HTTP/1.1 2xx\r\n\r\n", "no HTTP/1 status line"),
+        ("fastcgi", b"", "before its first byte"),
+        ("fastcgi", b"HTTP/1.1 400 Bad\r\n\r\n", "does not begin a FastCGI record"),
+        ("fastcgi", record(6, b"Status: 200\n\n"), "before the record that ends the request"),
+        ("fastcgi", END, "before its first byte"),
+        (
+            "fastcgi",
+            record(6, b"Status: 200\nContent-Length: 2\n\nx") + END,
+            "after 1 of the 2 bytes",
+        ),
+        ("fastcgi", record(3, b"\0\0\0\0\2\0\0\0"), "it is overloaded"),
+        ("fastcgi", record(3, b""), "not 8 bytes"),
+        ("fastcgi", record(6, b"", request=2), "the request 2"),
+        ("fastcgi", record(1, b""), "type 1"),
+    ],
+)
 def test_malformed_answers(link, data, words):
-    for cuts in ((), range(0, min(len(data), 300))):
+    for cuts in ((), range(min(len(data), 300))):
         with pytest.raises(ProtocolError, match=words):
             decode(link, data, cuts)
 
@@ -428,7 +551,11 @@ def test_damaged_answers(link, expected, framing, data):
     if link == "fastcgi":
         good = fastcgi_response(good, 30000)
     place = data.draw(st.integers(0, min(len(good), 400)))
-    damaged = good[:place] + data.draw(st.binary(max_size=3)) + good[place + data.draw(st.integers(0, 3)):]
+    damaged = (
+        good[:place]
+        + data.draw(st.binary(max_size=3))
+        + good[place + data.draw(st.integers(0, 3)) :]
+    )
     seen = []
     for cuts in ((), data.draw(CUTS)):
         try:

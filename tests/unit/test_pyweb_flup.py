@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """pyweb_flup over real sockets, with the real flup, under every Python of the supported targets."""
@@ -19,8 +19,12 @@ import time
 from importlib import metadata
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils import protocols
-from ansible_collections.pyweb.stack.plugins.module_utils.protocols import ENCODERS, ProtocolError, Request
+from ansible_collections.pyweb.stack.plugins.module_utils import _protocols as protocols
+from ansible_collections.pyweb.stack.plugins.module_utils._protocols import (
+    ENCODERS,
+    ProtocolError,
+    Request,
+)
 from runtime_helpers import RUNTIME, Runner, eventually, flup_alone, interpreter, within
 
 LINKS = ("fastcgi", "scgi")
@@ -91,10 +95,14 @@ def environ_of(response):
 
 
 def test_environ_is_what_the_front_sent(runner):
-    environ = environ_of(runner.ask(
-        "/app/environ/%C3%A9%FF%2F?q=%C3%A9", script_name="/app", scheme="https",
-        headers=[("X-Latin", "\xe9"), ("Proxy", "http://evil/"), ("X-Forwarded-Proto", "http")],
-    ))
+    environ = environ_of(
+        runner.ask(
+            "/app/environ/%C3%A9%FF%2F?q=%C3%A9",
+            script_name="/app",
+            scheme="https",
+            headers=[("X-Latin", "\xe9"), ("Proxy", "http://evil/"), ("X-Forwarded-Proto", "http")],
+        )
+    )
     assert environ["SCRIPT_NAME"] == "/app"
     assert environ["PATH_INFO"] == "/environ/\xc3\xa9\xff/"
     assert environ["QUERY_STRING"] == "q=%C3%A9"
@@ -106,7 +114,10 @@ def test_environ_is_what_the_front_sent(runner):
 @pytest.mark.parametrize("processes, threads", [(1, 2), (2, 1)])
 def test_environ_tells_the_truth_about_concurrency(make, processes, threads):
     environ = environ_of(make().start(processes=processes, threads=threads).ask())
-    assert (environ["wsgi.multiprocess"], environ["wsgi.multithread"]) == (processes > 1, threads > 1)
+    assert (environ["wsgi.multiprocess"], environ["wsgi.multithread"]) == (
+        processes > 1,
+        threads > 1,
+    )
 
 
 def test_empty_path_info_stays_empty(runner):
@@ -116,9 +127,13 @@ def test_empty_path_info_stays_empty(runner):
 
 def test_missing_path_info_is_decoded(runner, monkeypatch):
     complete = protocols.cgi_environ
-    monkeypatch.setattr(protocols, "cgi_environ", lambda request: {
-        name: value for name, value in complete(request).items() if name != "PATH_INFO"
-    })
+    monkeypatch.setattr(
+        protocols,
+        "cgi_environ",
+        lambda request: {
+            name: value for name, value in complete(request).items() if name != "PATH_INFO"
+        },
+    )
     environ = environ_of(runner.ask("/a%20b/%C3%A9?q=/a", script_name="/a b"))
     assert environ["PATH_INFO"] == "/\xc3\xa9"
 
@@ -130,11 +145,22 @@ def test_variables_larger_than_a_record(runner):
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"one\ntwo\nthree", b"\n" * 9, b"y" * 20000], ids=len)
-@pytest.mark.parametrize("how", [
-    "input.read()", "input.read(-1)", "input.read(None)", "input.read(5)", "input.read(100000)", "input.readline()",
-    "input.readline(-1)", "input.readline(2)", "input.readlines()", "list(input)",
-    "[input.read(1), input.readline(), input.read()]",
-])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "input.read()",
+        "input.read(-1)",
+        "input.read(None)",
+        "input.read(5)",
+        "input.read(100000)",
+        "input.readline()",
+        "input.readline(-1)",
+        "input.readline(2)",
+        "input.readlines()",
+        "list(input)",
+        "[input.read(1), input.readline(), input.read()]",
+    ],
+)
 def test_body_is_read_as_a_file_is(runner, how, body):
     response = runner.ask("/read?" + how.replace(" ", ""), method="POST", body=body)
     assert (response.status, eval(response.body)) == (200, eval(how, {"input": io.BytesIO(body)}))
@@ -196,15 +222,18 @@ def test_stream_is_not_held_back(runner):
         receive_until(sock, b"second")
 
 
-@pytest.mark.parametrize("target, method, length", [
-    ("/block/5", "GET", ["5"]),
-    ("/block/0", "GET", ["0"]),
-    ("/block/5", "HEAD", []),
-    ("/empty/204%20No%20Content", "GET", []),
-    ("/empty/304%20Not%20Modified", "GET", []),
-    ("/empty/200%20OK", "HEAD", []),
-    ("/stream/0", "GET", []),
-])
+@pytest.mark.parametrize(
+    "target, method, length",
+    [
+        ("/block/5", "GET", ["5"]),
+        ("/block/0", "GET", ["0"]),
+        ("/block/5", "HEAD", []),
+        ("/empty/204%20No%20Content", "GET", []),
+        ("/empty/304%20Not%20Modified", "GET", []),
+        ("/empty/200%20OK", "HEAD", []),
+        ("/stream/0", "GET", []),
+    ],
+)
 def test_content_length_is_added_where_it_is_known(runner, target, method, length):
     assert runner.ask(target, method=method).values("Content-Length") == length
 
@@ -261,7 +290,9 @@ def test_front_that_leaves_a_download(runner):
 
 def test_front_that_leaves_an_upload(runner):
     with runner.connect() as sock:
-        sock.sendall(ENCODERS[runner.link](Request("/count", method="POST", body=bytes(MEGABYTE)))[:-99999])
+        sock.sendall(
+            ENCODERS[runner.link](Request("/count", method="POST", body=bytes(MEGABYTE)))[:-99999]
+        )
     assert runner.ask().status == 200
     time.sleep(0.1)
     assert runner.new_log() == ""
@@ -275,9 +306,17 @@ def test_front_that_leaves_before_its_request_is_complete(runner, data):
     assert runner.new_log() == ""
 
 
-@pytest.mark.parametrize("data", [
-    b":", b"x:", b"-1:", b"1" * 16, b"3:abc," + b"x" * 16, b"24:CONTENT_LENGTH\0-1\0SCGI\x001,",
-])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b":",
+        b"x:",
+        b"-1:",
+        b"1" * 16,
+        b"3:abc," + b"x" * 16,
+        b"24:CONTENT_LENGTH\0-1\0SCGI\x001,",
+    ],
+)
 def test_scgi_that_is_none(shared, data):
     runner = shared("scgi")
     with runner.connect() as sock:
@@ -292,7 +331,9 @@ def test_scgi_that_is_none(shared, data):
 def test_scgi_with_an_empty_content_length(shared, monkeypatch):
     """flup closes the connection, which a front answers with 502."""
     complete = protocols.cgi_environ
-    monkeypatch.setattr(protocols, "cgi_environ", lambda request: {**complete(request), "CONTENT_LENGTH": ""})
+    monkeypatch.setattr(
+        protocols, "cgi_environ", lambda request: {**complete(request), "CONTENT_LENGTH": ""}
+    )
     assert shared("scgi").ask("/read?input.read()").body == b"b''"
 
 
@@ -300,7 +341,7 @@ def kept(data):
     """The FastCGI request with the flag that keeps the connection."""
     begin = struct.pack("!BBHHBxHB5x", 1, 1, 1, 8, 0, 1, 1)
     assert data.startswith(begin[:8])
-    return begin + data[len(begin):]
+    return begin + data[len(begin) :]
 
 
 def test_fastcgi_connection_that_is_kept(make):
@@ -338,7 +379,9 @@ def test_descriptors_beyond_what_select_knows(make, link):
     assert runner.ask("/count", method="POST", body=bytes(MEGABYTE)).body.startswith(b"1048576 ")
 
 
-@pytest.mark.parametrize("allowed, is_allowed", [("192.0.2.7, 127.0.0.1", True), ("192.0.2.7", False)])
+@pytest.mark.parametrize(
+    "allowed, is_allowed", [("192.0.2.7, 127.0.0.1", True), ("192.0.2.7", False)]
+)
 def test_allowed_fronts(make, link, allowed, is_allowed):
     runner = make(link, "tcp").start(allowed=allowed)
     if is_allowed:
@@ -438,12 +481,15 @@ def test_pause_before_a_worker_that_dies_young_is_replaced_again(make):
 # Start and stop
 
 
-@pytest.mark.parametrize("application, words", [
-    ("missing:application", "No module named 'missing'"),
-    ("broken:application", "the application's own words"),
-])
+@pytest.mark.parametrize(
+    "application, words",
+    [
+        ("missing:application", "No module named 'missing'"),
+        ("broken:application", "the application's own words"),
+    ],
+)
 def test_application_that_does_not_load(make, tmp_path, application, words):
-    (tmp_path / "broken.py").write_text("raise RuntimeError(\"the application's own words\")")
+    (tmp_path / "broken.py").write_text('raise RuntimeError("the application\'s own words")')
     runner = make().start(ready=False, processes=2, application=application)
     assert runner.process.wait(10) == 1
     assert words in runner.log()
@@ -465,14 +511,21 @@ def test_application_that_no_longer_loads(make, tmp_path):
 
 def test_start_without_a_socket(python, flup):
     environ = {"PYTHONPATH": f"{flup}{os.pathsep}{RUNTIME}", "PYTHONDONTWRITEBYTECODE": "1"}
-    result = subprocess.run([python, "-m", "pyweb_flup"], env=environ, capture_output=True, text=True)
+    result = subprocess.run(
+        [python, "-m", "pyweb_flup"], env=environ, capture_output=True, text=True
+    )
     assert result.returncode == 1
     assert "start it through its .socket unit" in result.stderr
 
 
-@pytest.mark.parametrize("link, number", [
-    ("fastcgi", signal.SIGTERM), ("scgi", signal.SIGTERM), ("scgi", signal.SIGHUP),
-])
+@pytest.mark.parametrize(
+    "link, number",
+    [
+        ("fastcgi", signal.SIGTERM),
+        ("scgi", signal.SIGTERM),
+        ("scgi", signal.SIGHUP),
+    ],
+)
 def test_stop_answers_what_was_begun_and_leaves_the_rest(make, link, number):
     runner = make(link).start(processes=2, threads=1)
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -570,7 +623,7 @@ def test_a_child_that_outlives_the_answer_does_not_keep_it_open(runner):
         assert runner.ask("/left/20").body == b"done"
 
 
-PATCHED = '''
+PATCHED = """
 import _thread, os, select, signal, socket, threading, time
 from app import application
 
@@ -586,7 +639,7 @@ class Patched:
 
 select.poll = threading.Lock = threading.Thread = _thread.start_new_thread = time.sleep = time.monotonic = patched
 socket.socket = Patched
-'''
+"""
 
 
 def test_a_patch_of_the_application_is_not_meant_for_the_server(make, link):
@@ -595,13 +648,17 @@ def test_a_patch_of_the_application_is_not_meant_for_the_server(make, link):
     (runner._directory / "patched.py").write_text(PATCHED)
     runner.start(application="patched:application", processes=1)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        assert [answer.status for answer in pool.map(runner.ask, ["/block/100000"] * 8)] == [200] * 8
+        assert [answer.status for answer in pool.map(runner.ask, ["/block/100000"] * 8)] == [
+            200
+        ] * 8
     assert runner.stop() == 0 and "patched\n" not in runner.log()
 
 
 def test_a_default_timeout_of_the_application_is_for_its_own_sockets(make, link):
     runner = make(link)
-    (runner._directory / "hasty.py").write_text("import socket\nsocket.setdefaulttimeout(0.1)\nfrom app import application\n")
+    (runner._directory / "hasty.py").write_text(
+        "import socket\nsocket.setdefaulttimeout(0.1)\nfrom app import application\n"
+    )
     runner.start(application="hasty:application")
     with runner.connect() as sock:
         data = ENCODERS[link](Request("/count", method="POST", body=b"x" * 10))
@@ -613,5 +670,7 @@ def test_a_default_timeout_of_the_application_is_for_its_own_sockets(make, link)
 
 def test_an_application_may_be_made_by_a_factory(make):
     runner = make("scgi")
-    (runner._directory / "factory.py").write_text("def create():\n    from app import application\n    return application\n")
+    (runner._directory / "factory.py").write_text(
+        "def create():\n    from app import application\n    return application\n"
+    )
     assert runner.start(application="factory:create()").ask().status == 200

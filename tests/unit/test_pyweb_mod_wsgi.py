@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What a daemon process of mod_wsgi is given before its application: the site's environment, out of systemd's files."""
@@ -16,7 +16,7 @@ import sys
 import time
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.environment_file import environment_file
+from ansible_collections.pyweb.stack.plugins.module_utils._environment_file import environment_file
 from hypothesis import example, given
 from hypothesis import strategies as st
 from runtime_helpers import RUNTIME
@@ -43,9 +43,16 @@ def test_a_process_is_prepared(module, tmp_path, monkeypatch):
     release = tmp_path / "releases" / "v1"
     release.mkdir(parents=True)
     (tmp_path / "current").symlink_to("releases/v1")
-    (tmp_path / "environment").write_bytes(environment_file({"A": "a\r\nb", "PYWEB_SITE": "another"}).encode())
+    (tmp_path / "environment").write_bytes(
+        environment_file({"A": "a\r\nb", "PYWEB_SITE": "another"}).encode()
+    )
     (tmp_path / "secrets").write_bytes(environment_file({"S": "é"}).encode())
-    of_apache = {"APACHE_RUN_DIR": "/run/apache2", "LC_ALL": "C.UTF-8", "INVOCATION_ID": "1", "PIDFILE": "/p"}
+    of_apache = {
+        "APACHE_RUN_DIR": "/run/apache2",
+        "LC_ALL": "C.UTF-8",
+        "INVOCATION_ID": "1",
+        "PIDFILE": "/p",
+    }
     monkeypatch.setattr(os, "environ", {"HOME": "/h", **of_apache})
     monkeypatch.setattr(module, "take_up", lambda environ: None)
     monkeypatch.setattr(sys, "path", ["", "lib.zip", f"{tmp_path}/current/site-packages"])
@@ -54,7 +61,14 @@ def test_a_process_is_prepared(module, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/usr/sbin/apache2")
     module.prepare({"PYWEB_SITE": "shop"}, [f"{tmp_path}/environment", f"{tmp_path}/secrets"])
     name = pwd.getpwuid(os.getuid()).pw_name
-    assert os.environ == {"HOME": "/h", "LOGNAME": name, "USER": name, "PYWEB_SITE": "another", "A": "a\r\nb", "S": "é"}
+    assert os.environ == {
+        "HOME": "/h",
+        "LOGNAME": name,
+        "USER": name,
+        "PYWEB_SITE": "another",
+        "A": "a\r\nb",
+        "S": "é",
+    }
     assert sys.path == ["", os.path.realpath("lib.zip"), f"{release}/site-packages"]
     assert sys.prefix == sys.exec_prefix == f"{release}/.venv"
     assert sys.executable == f"{release}/.venv/bin/python"
@@ -63,17 +77,27 @@ def test_a_process_is_prepared(module, tmp_path, monkeypatch):
 def ran(code, **environ):
     """What a process of its own prints that has this environment only later."""
     code = f"import os, sys, time; import pyweb_mod_wsgi as module; {code}"
-    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(RUNTIME), "PYTHONDONTWRITEBYTECODE": "1", **environ}
-    return subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True).stdout.strip()
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(RUNTIME),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **environ,
+    }
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def test_a_process_takes_up_what_others_begin_with():
-    assert ran(
-        "print(time.tzname[0]); os.environ.update(TZ='Asia/Tokyo', PYTHONPATH='/a:/b', PYTHONPYCACHEPREFIX='/c');"
-        "del os.environ['PYTHONDONTWRITEBYTECODE'];"
-        "module.take_up(os.environ); print(time.tzname[0], sys.path[1:3], sys.dont_write_bytecode, sys.pycache_prefix)",
-        TZ="UTC",
-    ) == "UTC\nJST ['/a', '/b'] False /c"
+    assert (
+        ran(
+            "print(time.tzname[0]); os.environ.update(TZ='Asia/Tokyo', PYTHONPATH='/a:/b', PYTHONPYCACHEPREFIX='/c');"
+            "del os.environ['PYTHONDONTWRITEBYTECODE'];"
+            "module.take_up(os.environ); print(time.tzname[0], sys.path[1:3], sys.dont_write_bytecode, sys.pycache_prefix)",
+            TZ="UTC",
+        )
+        == "UTC\nJST ['/a', '/b'] False /c"
+    )
 
 
 def test_the_locale_is_that_of_the_environment():
@@ -96,11 +120,28 @@ def test_all_output_goes_to_the_journal(tmp_path):
         with stream, stream.makefile() as file:
             lines = file.read().splitlines()
     assert printed == ""
-    assert lines == ["pyweb-shop", "", "6", "1", "0", "0", "0", "print", "error", "child", "child-error"]
+    assert lines == [
+        "pyweb-shop",
+        "",
+        "6",
+        "1",
+        "0",
+        "0",
+        "0",
+        "print",
+        "error",
+        "child",
+        "child-error",
+    ]
 
 
 def test_without_a_journal_output_stays_where_it_is(tmp_path):
-    assert ran(f"module.JOURNAL = {str(tmp_path / 'none')!r}; module.open_journal('pyweb-shop'); print('here')") == "here"
+    assert (
+        ran(
+            f"module.JOURNAL = {str(tmp_path / 'none')!r}; module.open_journal('pyweb-shop'); print('here')"
+        )
+        == "here"
+    )
 
 
 SCRIPT = """
@@ -118,8 +159,14 @@ print("loaded")
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("raise RuntimeError('no database')", ["RuntimeError: no database", "pyweb: the site shop cannot be loaded by process "]),
-        ("import sys; sys.exit(0)", ["SystemExit: 0", "pyweb: the site shop cannot be loaded by process "]),
+        (
+            "raise RuntimeError('no database')",
+            ["RuntimeError: no database", "pyweb: the site shop cannot be loaded by process "],
+        ),
+        (
+            "import sys; sys.exit(0)",
+            ["SystemExit: 0", "pyweb: the site shop cannot be loaded by process "],
+        ),
         ("import time; time.sleep(60)", ["Timeout (0:00:01)!", 'shop.py", line 1 in <module>']),
     ],
 )
@@ -127,7 +174,9 @@ def test_a_process_that_cannot_load_its_site_ends_and_says_why(tmp_path, text, w
     (tmp_path / "shop.py").write_text(text)
     script = SCRIPT.format(runtime=str(RUNTIME), here=str(tmp_path))
     began = time.clock_gettime(time.CLOCK_BOOTTIME)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+    )
     assert done.returncode == 1
     assert "loaded\n" not in done.stdout
     assert all(part in done.stderr for part in words), done.stderr
@@ -137,6 +186,11 @@ def test_a_process_that_cannot_load_its_site_ends_and_says_why(tmp_path, text, w
 
 def test_a_site_that_is_loaded_in_time_stays(tmp_path):
     (tmp_path / "shop.py").write_text("def application(environ, start_response): ...")
-    script = SCRIPT.format(runtime=str(RUNTIME), here=str(tmp_path)) + "import time; time.sleep(1.5); print('stays')"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    script = (
+        SCRIPT.format(runtime=str(RUNTIME), here=str(tmp_path))
+        + "import time; time.sleep(1.5); print('stays')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "loaded\nstays\n"), done.stderr

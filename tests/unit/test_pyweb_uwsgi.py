@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What the wrapper does around an application under uWSGI, whose own module is a stand-in here."""
@@ -37,7 +37,9 @@ def the_servers_own_module():
         module.ends += 1
         raise OSError("unable to receive chunked part")
 
-    module = SimpleNamespace(ends=0, numproc=1, worker_id=lambda: 1, connection_fd=lambda: 0, chunked_read=chunked_read)
+    module = SimpleNamespace(
+        ends=0, numproc=1, worker_id=lambda: 1, connection_fd=lambda: 0, chunked_read=chunked_read
+    )
     return module
 
 
@@ -96,7 +98,9 @@ def keeping(wsgi, module, uwsgi, monkeypatch):
         with back:
             uwsgi.connection_fd = back.fileno
             try:
-                result = list(wsgi.wrap(application, (), server)(request(), lambda *arguments: back.send))
+                result = list(
+                    wsgi.wrap(application, (), server)(request(), lambda *arguments: back.send)
+                )
                 back.send(b"".join(result))
             except ValueError:
                 pass
@@ -178,12 +182,19 @@ class Source:
 
 def posted(wsgi, module, link, source, length, application, start_response=lambda *args: None):
     """The answer of an application that uWSGI runs."""
-    environ = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(length), "wsgi.input": source, "wsgi.errors": io.StringIO()}
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "CONTENT_LENGTH": str(length),
+        "wsgi.input": source,
+        "wsgi.errors": io.StringIO(),
+    }
     return wsgi.wrap(application, [], module.Server(link, "unix"))(environ, start_response)
 
 
 @pytest.mark.parametrize(("link", "ends"), [("fastcgi", 1), ("uwsgi", 0)])
-def test_a_body_from_uwsgi_is_read_by_read_alone_to_its_end_before_the_answer(wsgi, module, uwsgi, link, ends):
+def test_a_body_from_uwsgi_is_read_by_read_alone_to_its_end_before_the_answer(
+    wsgi, module, uwsgi, link, ends
+):
     body = b"one\ntwo lines\n\nlast"
     seen = []
 
@@ -194,7 +205,15 @@ def test_a_body_from_uwsgi_is_read_by_read_alone_to_its_end_before_the_answer(ws
         return []
 
     begun = []
-    posted(wsgi, module, link, Source(body), len(body), application, lambda *args: begun.append(uwsgi.ends))
+    posted(
+        wsgi,
+        module,
+        link,
+        Source(body),
+        len(body),
+        application,
+        lambda *args: begun.append(uwsgi.ends),
+    )
     assert seen == [b"one\n", [b"two lines\n", b"\n", b"last"], b"", b""]
     assert begun == [ends]
 
@@ -216,7 +235,9 @@ def test_a_body_that_does_not_come_is_a_bad_request(wsgi, module):
             raise OSError("the client has gone")
 
     statuses = []
-    result = posted(wsgi, module, "uwsgi", Gone(), 5, None, lambda status, *args: statuses.append(status))
+    result = posted(
+        wsgi, module, "uwsgi", Gone(), 5, None, lambda status, *args: statuses.append(status)
+    )
     assert (statuses, list(result)) == (["400 Bad Request"], [b"Bad Request"])
 
 
@@ -265,17 +286,27 @@ def a_worker_that_loads_an_application(module, uwsgi, monkeypatch, tmp_path):
 
     def start(application, respawned=0, worker=1):
         uwsgi.respawned, uwsgi.worker_id = respawned, lambda: worker
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, monkeypatch.context() as patch:
-            systemd.bind("\0pyweb-test-%d" % os.getpid())
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd,
+            monkeypatch.context() as patch,
+        ):
+            systemd.bind(f"\0pyweb-test-{os.getpid()}")
             systemd.setblocking(False)
-            for name, value in {"APPLICATION": f"{application}:application", "LINK": "uwsgi", "NOTIFY_SOCKET": "@pyweb-test-%d" % os.getpid()}.items():
+            for name, value in {
+                "APPLICATION": f"{application}:application",
+                "LINK": "uwsgi",
+                "NOTIFY_SOCKET": f"@pyweb-test-{os.getpid()}",
+            }.items():
                 patch.setenv(f"PYWEB_{name}", value)
             patch.setenv("UWSGI_RELOADS", "0")
             patch.setenv("LISTEN_FDNAMES", "a.socket")
             try:
                 module.serve()
             finally:
-                assert not {"PYWEB_NOTIFY_SOCKET", "UWSGI_RELOADS", "LISTEN_FDNAMES"} & os.environ.keys()
+                assert (
+                    not {"PYWEB_NOTIFY_SOCKET", "UWSGI_RELOADS", "LISTEN_FDNAMES"}
+                    & os.environ.keys()
+                )
                 try:
                     uwsgi.told = systemd.recv(100)
                 except BlockingIOError:

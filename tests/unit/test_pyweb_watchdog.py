@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The time limit of an application: of its silence, not of a transfer."""
@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.protocols import DECODERS
+from ansible_collections.pyweb.stack.plugins.module_utils._protocols import DECODERS
 from runtime_helpers import eventually, runtime_module
 
 LIMIT = 0.4

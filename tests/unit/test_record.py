@@ -1,12 +1,17 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils import record as module
-from ansible_collections.pyweb.stack.plugins.module_utils.record import Packages, Record, records, wanted_elsewhere
+from ansible_collections.pyweb.stack.plugins.module_utils import _record as module
+from ansible_collections.pyweb.stack.plugins.module_utils._record import (
+    Packages,
+    Record,
+    records,
+    wanted_elsewhere,
+)
 from ansible_collections.pyweb.stack.plugins.modules.retire import going
 
 A, B = {"site": "a"}, {"site": "b"}
@@ -28,7 +33,10 @@ def a_record(name: str, **kinds) -> Record:
 def test_what_is_not_claimed_again_is_leaving_until_it_is_claimed_or_dropped():
     record = a_record("back_x", units={"a.service": A, "b.service": B})
     record.claim("units", {"b.service": B})
-    assert (record.leaving("units"), record.leaving("units", all_of_it=True)) == (["a.service"], ["a.service", "b.service"])
+    assert (record.leaving("units"), record.leaving("units", all_of_it=True)) == (
+        ["a.service"],
+        ["a.service", "b.service"],
+    )
     record.claim("units", {"a.service": A, "b.service": B})
     assert record.leaving("units") == []
     record.drop("units", "a.service")
@@ -62,7 +70,13 @@ def test_a_record_of_nothing_is_removed():
 def test_fronts_go_before_backs_and_these_before_what_they_stand_on():
     for name in ("app", "back_uwsgi", "front_nginx", "back_flup", "front_apache"):
         a_record(name, units={f"{name}.service": A})
-    assert [record.name for record in records()] == ["front_apache", "front_nginx", "back_flup", "back_uwsgi", "app"]
+    assert [record.name for record in records()] == [
+        "front_apache",
+        "front_nginx",
+        "back_flup",
+        "back_uwsgi",
+        "app",
+    ]
 
 
 def test_only_what_another_set_wants_is_wanted_elsewhere():
@@ -76,15 +90,24 @@ def test_only_what_another_set_wants_is_wanted_elsewhere():
 
 
 def gone(record: Record, **parameters) -> list[str]:
-    return going(record, {"sets": ["back_x"], "sites": ["a"], "prune": True, "remove_data": False, **parameters})["units"]
+    return going(
+        record,
+        {"sets": ["back_x"], "sites": ["a"], "prune": True, "remove_data": False, **parameters},
+    )["units"]
 
 
 def test_without_pruning_only_what_the_inventory_names_goes():
-    record = a_record("back_x", units={"a.service": A, "b.service": B, "shared.service": {"site": ""}})
+    record = a_record(
+        "back_x", units={"a.service": A, "b.service": B, "shared.service": {"site": ""}}
+    )
     record.claim("units", {})
     assert gone(record) == ["a.service", "b.service", "shared.service"]
     assert gone(record, prune=False) == ["a.service"]
-    assert gone(record, prune=False, sites=["a", "b"]) == ["a.service", "b.service", "shared.service"]
+    assert gone(record, prune=False, sites=["a", "b"]) == [
+        "a.service",
+        "b.service",
+        "shared.service",
+    ]
 
 
 def test_a_front_that_is_replaced_goes_whole():

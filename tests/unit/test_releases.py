@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What a release must not hold."""
@@ -7,24 +7,27 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.releases import outward_links
+from ansible_collections.pyweb.stack.plugins.module_utils._releases import outward_links
 
 
-@pytest.mark.parametrize("path, target, out", [
-    ("static/a", "../real/b", False),
-    ("static/a", "/etc/passwd", True),
-    ("static/a", "../../outside", True),
-    ("static/a", "../../release-2/b", True),
-    ("static/a", "missing", False),
-    ("static/a", "/nowhere/at/all", True),
-    ("static", "..", True),
-    ("static", ".", False),
-    # By way of another link.
-    ("static/a", "../up/outside", True),
-    ("static/a", "../../release/real/b", False),
-    (".venv/bin/python", "/usr/bin/python3", False),
-    (".venv/lib/python", "/usr/bin/python3", True),
-])
+@pytest.mark.parametrize(
+    "path, target, out",
+    [
+        ("static/a", "../real/b", False),
+        ("static/a", "/etc/passwd", True),
+        ("static/a", "../../outside", True),
+        ("static/a", "../../release-2/b", True),
+        ("static/a", "missing", False),
+        ("static/a", "/nowhere/at/all", True),
+        ("static", "..", True),
+        ("static", ".", False),
+        # By way of another link.
+        ("static/a", "../up/outside", True),
+        ("static/a", "../../release/real/b", False),
+        (".venv/bin/python", "/usr/bin/python3", False),
+        (".venv/lib/python", "/usr/bin/python3", True),
+    ],
+)
 def test_a_link_that_leads_out_of_the_release_is_found(tmp_path, path, target, out):
     root = tmp_path / "release"
     for directory in ("real", ".venv/bin", ".venv/lib"):

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """A change that works or never happened, on real files; commands, units and probes are recorded in the place of a host's."""
@@ -12,12 +12,12 @@ import pwd
 from dataclasses import dataclass, field
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils import record as records
-from ansible_collections.pyweb.stack.plugins.module_utils import rollout as module
-from ansible_collections.pyweb.stack.plugins.module_utils.change import Change, recover
-from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, read
-from ansible_collections.pyweb.stack.plugins.module_utils.probing import Outcome
-from ansible_collections.pyweb.stack.plugins.module_utils.units import State, Unit
+from ansible_collections.pyweb.stack.plugins.module_utils import _record as records
+from ansible_collections.pyweb.stack.plugins.module_utils import _rollout as module
+from ansible_collections.pyweb.stack.plugins.module_utils._change import Change, recover
+from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry, read
+from ansible_collections.pyweb.stack.plugins.module_utils._probing import Outcome
+from ansible_collections.pyweb.stack.plugins.module_utils._units import State, Unit
 
 ME = {"owner": pwd.getpwuid(os.getuid()).pw_name, "group": grp.getgrgid(os.getgid()).gr_name}
 SERVER = "pyweb-mod_wsgi.service"
@@ -61,7 +61,12 @@ class World:
 
     def wait(self, targets, timeout=None, doubt=None):
         self.calls.append(f"ask {' '.join(target.name for target in targets)}".strip())
-        return [Outcome(target, None, "it is ill" if self.runs.get(target.site) in self.bad else None, 0.0) for target in targets]
+        return [
+            Outcome(
+                target, None, "it is ill" if self.runs.get(target.site) in self.bad else None, 0.0
+            )
+            for target in targets
+        ]
 
 
 @pytest.fixture(name="world")
@@ -71,23 +76,37 @@ def a_world(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "RECORDS", tmp_path / "records")
     for name in ("run", "carry_out", "bring_back"):
         monkeypatch.setattr(module, name, getattr(world, name))
-    monkeypatch.setattr(module, "states", lambda names: {name: State(active=True, enabled="enabled", exists=True) for name in names})
+    monkeypatch.setattr(
+        module,
+        "states",
+        lambda names: {name: State(active=True, enabled="enabled", exists=True) for name in names},
+    )
     monkeypatch.setattr(module, "wait_until_healthy", world.wait)
     monkeypatch.setattr(module, "is_there", lambda kind, name: True)
     return world
 
 
 def target(site, unit=SERVER):
-    return {"name": site, "site": site, "link": "http", "endpoint": {"transport": "tcp", "host": "127.0.0.1", "port": 1}, "unit": unit, "headers": {}}
+    return {
+        "name": site,
+        "site": site,
+        "link": "http",
+        "endpoint": {"transport": "tcp", "host": "127.0.0.1", "port": 1},
+        "unit": unit,
+        "headers": {},
+    }
 
 
 def rollout(world, contents, verify=False, units=(), touched=None):
     """Roll these contents of sites' files out. Returns it, and what went wrong."""
     change = Change("test", {world.path(site): entry(text) for site, text in contents.items()})
     commands = [
-        {"argv": ["touch", site], "paths": [world.path(site)], "site": site} for site in (contents if touched is None else touched)
+        {"argv": ["touch", site], "paths": [world.path(site)], "site": site}
+        for site in (contents if touched is None else touched)
     ]
-    lists = dict.fromkeys(("packages", "installed", "accounts", "directories", "files", "certificates", "ports"), [])
+    lists = dict.fromkeys(
+        ("packages", "installed", "accounts", "directories", "files", "certificates", "ports"), []
+    )
     parameters = {
         **lists, "name": "test", "defer": True, "verify": verify, "sets": None, "commands": commands,
         "units": [{"name": unit.name, "site": "", "reload_on": [], "restart_on": []} for unit in units],
@@ -107,10 +126,17 @@ def test_what_a_command_takes_up_is_probed_and_taken_back(world):
     problem = rollout(world, {"one": "bad", "two": "v1"})[1]
     assert world.runs == {"one": "v1", "two": "v1"}, "the processes run what they ran"
     assert read(world.path("one")) == entry("v1")
-    assert problem.splitlines()[0].startswith("one (http, 127.0.0.1:1): it is ill; look at: journalctl -u pyweb-mod_wsgi.service -n 50")
-    assert problem.splitlines()[1:] == ["Every file is as it was before.", "What answered before answers again."]
+    assert problem.splitlines()[0].startswith(
+        "one (http, 127.0.0.1:1): it is ill; look at: journalctl -u pyweb-mod_wsgi.service -n 50"
+    )
+    assert problem.splitlines()[1:] == [
+        "Every file is as it was before.",
+        "What answered before answers again.",
+    ]
     assert world.calls.count("touch one") == 2 and "touch two" not in world.calls
-    assert "ask one" in world.calls and "ask one two" not in world.calls, "only what starts anew is asked"
+    assert "ask one" in world.calls and "ask one two" not in world.calls, (
+        "only what starts anew is asked"
+    )
     world.calls.clear()
     assert rollout(world, {"one": "v2", "two": "v1"})[1] is None, "the good one comes up"
     assert world.runs == {"one": "v2", "two": "v1"}
@@ -141,7 +167,9 @@ def test_only_what_was_seen_is_said_to_have_been_so_before(world):
     world.bad = {"v1"}
     done, problem = rollout(world, {"one": "v1"}, verify=True)
     assert problem is None
-    assert done.unhealthy().endswith("This run changed nothing of test; what else it changed stays.")
+    assert done.unhealthy().endswith(
+        "This run changed nothing of test; what else it changed stays."
+    )
 
 
 def test_what_does_not_come_back_is_told(world, monkeypatch):
@@ -158,11 +186,16 @@ def test_a_unit_that_does_not_come_up_is_taken_back_with_the_files(world):
     world.runs["one"] = "v1"
     world.refuses = "systemctl restart: failed"
     problem = rollout(world, {"one": "bad"}, units=[unit], touched=[])[1]
-    assert problem.splitlines()[:2] == ["systemctl restart: failed", "Every file is as it was before."]
+    assert problem.splitlines()[:2] == [
+        "systemctl restart: failed",
+        "Every file is as it was before.",
+    ]
     assert world.runs == {"one": "v1"}
 
 
-def test_a_run_that_is_killed_before_the_processes_are_back_is_undone_by_the_next(world, monkeypatch):
+def test_a_run_that_is_killed_before_the_processes_are_back_is_undone_by_the_next(
+    world, monkeypatch
+):
     rollout(world, {"one": "v1"})
     world.bad = {"bad"}
 

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The vocabulary of a site: defaults, what is taken, and the words for what is refused."""
@@ -7,7 +7,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.site import SITE_KEYS, Faults, check_site, nearest
+from ansible_collections.pyweb.stack.plugins.module_utils._site import (
+    SITE_KEYS,
+    Faults,
+    check_site,
+    nearest,
+)
 
 MINIMAL = {"name": "shop", "application": "shop.wsgi:application", "source": {"path": "/src"}}
 
@@ -58,7 +63,10 @@ def test_defaults():
         ),
         ({"server_names": ["192.0.2.255"]}, {"server_names": ["192.0.2.255"]}),
         ({"mount": "/a/b.c_d~e-f"}, {"mount": "/a/b.c_d~e-f"}),
-        ({"memory_max": "512M", "cpu_quota": "150%", "tasks_max": "256"}, {"memory_max": "512M", "cpu_quota": "150%", "tasks_max": 256}),
+        (
+            {"memory_max": "512M", "cpu_quota": "150%", "tasks_max": "256"},
+            {"memory_max": "512M", "cpu_quota": "150%", "tasks_max": 256},
+        ),
         ({"memory_max": "1T", "cpu_quota": "5%"}, {"memory_max": "1T", "cpu_quota": "5%"}),
         ({"application": "a.b:c.d"}, {"application": "a.b:c.d"}),
         ({"source": {"package": "shop==1.2"}}, {"source": {"package": "shop==1.2"}}),
@@ -77,9 +85,16 @@ def test_defaults():
         ({"processes": "3", "max_requests": "0"}, {"processes": 3, "max_requests": 0}),
         (
             {"static": [{"url": "/static/", "path": "static/"}]},
-            {"static": [{"url": "/static/", "path": "static/", "max_age": None, "allow_override": []}]},
+            {
+                "static": [
+                    {"url": "/static/", "path": "static/", "max_age": None, "allow_override": []}
+                ]
+            },
         ),
-        ({"extra": {"nginx": "a;\nb;", "apache": "c"}}, {"extra": {"nginx": "a;\nb;", "apache": "c"}}),
+        (
+            {"extra": {"nginx": "a;\nb;", "apache": "c"}},
+            {"extra": {"nginx": "a;\nb;", "apache": "c"}},
+        ),
     ],
 )
 def test_accepted(values, expected):
@@ -89,20 +104,38 @@ def test_accepted(values, expected):
 
 
 REFUSED = [
-    ({"memory_max": 512}, "expected an amount of memory such as 512M or 2G, got a number (512); write it with its unit: K, M, G or T"),
-    ({"memory_max": "512 MB"}, "'512 MB' is not an amount of memory such as 512M or 2G: a whole number and K, M, G or T"),
+    (
+        {"memory_max": 512},
+        "expected an amount of memory such as 512M or 2G, got a number (512); write it with its unit: K, M, G or T",
+    ),
+    (
+        {"memory_max": "512 MB"},
+        "'512 MB' is not an amount of memory such as 512M or 2G: a whole number and K, M, G or T",
+    ),
     ({"memory_max": "31M"}, "'31M' is out of reach: from 32M"),
-    ({"cpu_quota": 150}, "expected a share of processor time such as 50% or 150%, where 100% is one processor, got a number (150); write it with %"),
+    (
+        {"cpu_quota": 150},
+        "expected a share of processor time such as 50% or 150%, where 100% is one processor, got a number (150); write it with %",
+    ),
     ({"cpu_quota": "1.5"}, "'1.5' is not a share of processor time"),
     ({"cpu_quota": "0%"}, "a whole number from 5 to 102400 and %"),
-    ({"tasks_max": 15}, "expected a whole number of processes and threads from 16 to 4194304, got 15"),
+    (
+        {"tasks_max": 15},
+        "expected a whole number of processes and threads from 16 to 4194304, got 15",
+    ),
     ({"name": "Shop"}, "sites[Shop].name: 'Shop' is not a site's name"),
     ({"name": "shop\n"}, "is not a site's name"),
     ({"name": "my_Shop"}, "letters, digits and dashes; write 'my-shop'"),
     ({"mount": "shop/"}, "'shop/' ends with a slash; write '/shop'"),
-    ({"requirements": "Django==5"}, "'Django==5' is a requirement; write them as a list: [Django==5.2]"),
+    (
+        {"requirements": "Django==5"},
+        "'Django==5' is a requirement; write them as a list: [Django==5.2]",
+    ),
     ({"static": [{"url": "/s", "path": "s"}]}, "got '/s'; write '/s/'"),
-    ({"static": [{"url": "/s/", "path": "/./"}]}, "'/./' is the whole file system; name the directory of the files"),
+    (
+        {"static": [{"url": "/s/", "path": "/./"}]},
+        "'/./' is the whole file system; name the directory of the files",
+    ),
     ({"max_body_size": "10M"}, "got '10M'; write it without a unit"),
     ({"name": "s" * 32}, "is not a site's name"),
     ({"name": 7}, "sites[0].name: expected a site's name"),
@@ -113,8 +146,14 @@ REFUSED = [
         "expected a list of host names, got a string ('shop.example.org'); write server_names: [shop.example.org]",
     ),
     ({"server_names": ["https://x.org"]}, "'https://x.org' is not a host name"),
-    ({"server_names": ["bücher.example"]}, "without scheme, port or path; write its form in ASCII (xn--...)"),
-    ({"server_names": ["a.b.7"]}, "'a.b.7' has a last label that begins with a digit, as only an address such as 192.0.2.1 has"),
+    (
+        {"server_names": ["bücher.example"]},
+        "without scheme, port or path; write its form in ASCII (xn--...)",
+    ),
+    (
+        {"server_names": ["a.b.7"]},
+        "'a.b.7' has a last label that begins with a digit, as only an address such as 192.0.2.1 has",
+    ),
     ({"server_names": ["*.2.0.192"]}, "'*.2.0.192' has a last label that begins with a digit"),
     ({"server_names": ["192.0.2.256"]}, "'192.0.2.256' has a last label that begins with a digit"),
     ({"server_names": ["192.0.02.1"]}, "'192.0.02.1' has a last label that begins with a digit"),
@@ -142,8 +181,14 @@ REFUSED = [
         "sites[shop].application: 'shop.wsgi' is not module:callable, such as shop.wsgi:application",
     ),
     ({"application": "shop:app(1)"}, "is not module:callable"),
-    ({"application": ["a:b"]}, "expected module:callable, such as shop.wsgi:application for a file shop/wsgi.py, got a list"),
-    ({"source": {}}, "sites[shop].source: exactly one source is possible, got none; possible: path, package"),
+    (
+        {"application": ["a:b"]},
+        "expected module:callable, such as shop.wsgi:application for a file shop/wsgi.py, got a list",
+    ),
+    (
+        {"source": {}},
+        "sites[shop].source: exactly one source is possible, got none; possible: path, package",
+    ),
     (
         {"source": {"path": "a", "package": "b"}},
         "sites[shop].source: exactly one source is possible, got package, path; possible: path, package",
@@ -153,13 +198,22 @@ REFUSED = [
         "expected a mapping with exactly one of path, package, got a string ('../shop'); write source: {path: ...}",
     ),
     ({"source": {"git": {"repo": "x"}}}, "'git' is not supported yet; possible: path, package"),
-    ({"source": {"archive": {"url": "x"}}}, "'archive' is not supported yet; possible: path, package"),
-    ({"source": {"pathh": "x"}}, "'pathh' is unknown; possible: path, package; did you mean 'path'?"),
+    (
+        {"source": {"archive": {"url": "x"}}},
+        "'archive' is not supported yet; possible: path, package",
+    ),
+    (
+        {"source": {"pathh": "x"}},
+        "'pathh' is unknown; possible: path, package; did you mean 'path'?",
+    ),
     ({"source": {"path": "a\nb"}}, "is not a directory on the controller"),
     ({"source": {"package": "--index-url=x"}}, "is not a requirement such as Django==5.2"),
     ({"requirements": ["-r other.txt"]}, "options of pip belong in a requirements file"),
     ({"requirements": [""]}, "is not a requirement"),
-    ({"requirements": "/etc/requirements.txt"}, "is absolute; name a requirements file inside the source"),
+    (
+        {"requirements": "/etc/requirements.txt"},
+        "is absolute; name a requirements file inside the source",
+    ),
     ({"requirements": "../requirements.txt"}, "leads out of its directory by '..'"),
     ({"requirements": 3}, "expected a list of requirements, got a number"),
     (
@@ -167,24 +221,48 @@ REFUSED = [
         "is a file inside the source, and a package has none; write a list",
     ),
     ({"python": "python3 -I"}, "is not a Python interpreter"),
-    ({"environment": ["A=b"]}, "sites[shop].environment: expected a mapping of names to values, got a list"),
+    (
+        {"environment": ["A=b"]},
+        "sites[shop].environment: expected a mapping of names to values, got a list",
+    ),
     ({"environment": {"A-B": "c"}}, "'A-B' is not the name of an environment variable"),
     ({"environment": {1: "c"}}, "1 is not the name of an environment variable"),
     ({"environment": {"A": True}}, "the value of 'A' is a boolean; quote it"),
     ({"environment": {"A": None}}, "the value of 'A' is nothing; quote it"),
-    ({"environment": {"A": "\0"}}, "the value of 'A' has a character that systemd takes in no environment"),
-    ({"environment": {"A": "\ud800"}}, "the value of 'A' has a character that systemd takes in no environment"),
+    (
+        {"environment": {"A": "\0"}},
+        "the value of 'A' has a character that systemd takes in no environment",
+    ),
+    (
+        {"environment": {"A": "\ud800"}},
+        "the value of 'A' has a character that systemd takes in no environment",
+    ),
     ({"environment": {"PYWEB_SITE": "x"}}, "'PYWEB_SITE' is set by the collection"),
-    ({"environment": {"UWSGI_HTTP_SOCKET": ":81"}}, "'UWSGI_HTTP_SOCKET' would change how systemd or uWSGI runs the site"),
-    ({"environment": {"LISTEN_FDS": "2"}}, "'LISTEN_FDS' would change how systemd or uWSGI runs the site"),
-    ({"environment": {"A": 1.10}}, "the value of 'A' is a number with a point, whose digits YAML may change; quote it"),
-    ({"secrets": {"A": "x" * 131070}}, "'A' and its value take 131073 bytes, and Linux takes at most 131072"),
+    (
+        {"environment": {"UWSGI_HTTP_SOCKET": ":81"}},
+        "'UWSGI_HTTP_SOCKET' would change how systemd or uWSGI runs the site",
+    ),
+    (
+        {"environment": {"LISTEN_FDS": "2"}},
+        "'LISTEN_FDS' would change how systemd or uWSGI runs the site",
+    ),
+    (
+        {"environment": {"A": 1.10}},
+        "the value of 'A' is a number with a point, whose digits YAML may change; quote it",
+    ),
+    (
+        {"secrets": {"A": "x" * 131070}},
+        "'A' and its value take 131073 bytes, and Linux takes at most 131072",
+    ),
     ({"a\nb": 1}, "sites[shop].'a\\nb': unknown key"),
     (
         {"environment": {"A": "1"}, "secrets": {"A": "2"}},
         "sites[shop].secrets: A is in environment too; keep it in one of them",
     ),
-    ({"processes": 0}, "sites[shop].processes: expected a whole number of processes from 1 to 1024, got 0"),
+    (
+        {"processes": 0},
+        "sites[shop].processes: expected a whole number of processes from 1 to 1024, got 0",
+    ),
     ({"processes": True}, "expected a whole number of processes"),
     ({"processes": 1.5}, "expected a whole number of processes"),
     ({"processes": "9" * 5000}, "expected a whole number of processes"),
@@ -195,14 +273,23 @@ REFUSED = [
         {"static": {"url": "/static/"}},
         "sites[shop].static: expected a list of mappings with url and path, got a mapping",
     ),
-    ({"static": ["/static/"]}, "sites[shop].static[0]: expected a mapping with url and path, got a string"),
+    (
+        {"static": ["/static/"]},
+        "sites[shop].static[0]: expected a mapping with url and path, got a string",
+    ),
     ({"static": [{"url": "/static/"}]}, "sites[shop].static[0].path: missing: directory"),
     (
         {"static": [{"url": "/static", "path": "s"}]},
         "sites[shop].static[0].url: expected a URL path that ends with a slash",
     ),
-    ({"static": [{"url": "static/", "path": "s"}]}, "'static/' has no leading slash; write '/static/'"),
-    ({"static": [{"url": "/", "path": "s"}]}, "expected a URL path that ends with a slash, such as /static/, got '/'"),
+    (
+        {"static": [{"url": "static/", "path": "s"}]},
+        "'static/' has no leading slash; write '/static/'",
+    ),
+    (
+        {"static": [{"url": "/", "path": "s"}]},
+        "expected a URL path that ends with a slash, such as /static/, got '/'",
+    ),
     ({"static": [{"url": "/a;b/", "path": "s"}]}, "is not a URL path"),
     ({"static": [{"url": "/s/", "path": "a b"}]}, "is not a directory"),
     ({"static": [{"url": "/s/", "path": "../etc"}]}, "leads out of its directory by '..'"),
@@ -214,8 +301,14 @@ REFUSED = [
         {"static": [{"url": "/s/", "path": "s", "maxage": 1}]},
         "sites[shop].static[0].maxage: unknown key; did you mean 'max_age'?; possible: url, path, max_age",
     ),
-    ({"static": [{"url": "/s/", "path": "a"}, {"url": "/s/", "path": "b"}]}, "'/s/' is named more than once"),
-    ({"static": [{"url": "/s/", "path": "a"}, {"url": "/S/", "path": "b"}]}, "'/s/' is named more than once (capital letters do not count)"),
+    (
+        {"static": [{"url": "/s/", "path": "a"}, {"url": "/s/", "path": "b"}]},
+        "'/s/' is named more than once",
+    ),
+    (
+        {"static": [{"url": "/s/", "path": "a"}, {"url": "/S/", "path": "b"}]},
+        "'/s/' is named more than once (capital letters do not count)",
+    ),
     ({"extra": "gzip on;"}, "expected a mapping of front to raw configuration text, got a string"),
     (
         {"extra": {"ngnix": ""}},
@@ -223,15 +316,36 @@ REFUSED = [
     ),
     ({"extra": {"nginx": ["gzip on;"]}}, "expected raw configuration text for nginx, got a list"),
     ({"extra": {"nginx": "\ud800"}}, "a character that is none of Unicode"),
-    ({"health": "/ready"}, "sites[shop].health: expected a mapping with path, status or timeout, got a string ('/ready')"),
-    ({"health": {"paths": "/"}}, "sites[shop].health.paths: unknown key; did you mean 'path'?; possible: path, status, timeout"),
-    ({"health": {"path": "ready"}}, "sites[shop].health.path: 'ready' is not a path below the mount such as /health"),
+    (
+        {"health": "/ready"},
+        "sites[shop].health: expected a mapping with path, status or timeout, got a string ('/ready')",
+    ),
+    (
+        {"health": {"paths": "/"}},
+        "sites[shop].health.paths: unknown key; did you mean 'path'?; possible: path, status, timeout",
+    ),
+    (
+        {"health": {"path": "ready"}},
+        "sites[shop].health.path: 'ready' is not a path below the mount such as /health",
+    ),
     ({"health": {"path": "/a b"}}, "'/a b' is not a path below the mount"),
     ({"health": {"path": "/../a"}}, "'/../a' has a part '.' or '..'"),
-    ({"health": {"status": 200}}, "sites[shop].health.status: expected a list of statuses, got a number (200); write status: [200]"),
-    ({"health": {"status": []}}, "sites[shop].health.status: an empty list, which no answer satisfies"),
-    ({"health": {"status": [99]}}, "sites[shop].health.status: expected a whole number of a status from 200 to 599, got 99"),
-    ({"health": {"timeout": 0}}, "sites[shop].health.timeout: expected a whole number of seconds from 1 to 3600, got 0"),
+    (
+        {"health": {"status": 200}},
+        "sites[shop].health.status: expected a list of statuses, got a number (200); write status: [200]",
+    ),
+    (
+        {"health": {"status": []}},
+        "sites[shop].health.status: an empty list, which no answer satisfies",
+    ),
+    (
+        {"health": {"status": [99]}},
+        "sites[shop].health.status: expected a whole number of a status from 200 to 599, got 99",
+    ),
+    (
+        {"health": {"timeout": 0}},
+        "sites[shop].health.timeout: expected a whole number of seconds from 1 to 3600, got 0",
+    ),
     ({"state": "gone"}, "sites[shop].state: 'gone' is unknown; possible: present, absent"),
     ({"state": "gone"}, "'gone' is unknown; possible: present"),
     (
@@ -251,7 +365,9 @@ def test_refused_in_one_line(values, words):
 
 
 @pytest.mark.parametrize("key", sorted(SITE_KEYS))
-@pytest.mark.parametrize("value", [None, True, 3, 1.5, "", "\0", "é", [], [[]], {}, {1: 2}, object()])
+@pytest.mark.parametrize(
+    "value", [None, True, 3, 1.5, "", "\0", "é", [], [[]], {}, {1: 2}, object()]
+)
 def test_no_value_of_any_key_raises(key, value):
     assert checked(**{key: value})[0] is not None
 
@@ -260,7 +376,9 @@ def test_no_value_of_any_key_raises(key, value):
 def test_what_is_no_mapping(raw):
     faults = Faults()
     assert check_site(faults, 4, raw) is None
-    assert faults.lines[0].startswith("sites[4]: expected a mapping with name, application and source, got ")
+    assert faults.lines[0].startswith(
+        "sites[4]: expected a mapping with name, application and source, got "
+    )
 
 
 @pytest.mark.parametrize("missing", list(MINIMAL))
@@ -273,11 +391,13 @@ def test_what_is_missing(missing):
 
 def test_all_faults_of_lists_and_mappings_are_told():
     faults = checked(
-        server_names=["a b", "ok.org", "c d"], environment={"1": "", "A": "", "B": None}, extra={"iis": "", "nginx": 1}
+        server_names=["a b", "ok.org", "c d"],
+        environment={"1": "", "A": "", "B": None},
+        extra={"iis": "", "nginx": 1},
     )[1]
-    assert [line.split(":")[0].partition(".")[2] for line in faults] == ["server_names"] * 2 + ["environment"] * 2 + [
-        "extra"
-    ] * 2
+    assert [line.split(":")[0].partition(".")[2] for line in faults] == ["server_names"] * 2 + [
+        "environment"
+    ] * 2 + ["extra"] * 2
 
 
 def test_no_fault_shows_a_secret():
@@ -297,12 +417,20 @@ def test_checking_changes_nothing_that_was_given_nor_a_default():
     assert checked()[0]["server_names"] == []
 
 
-@pytest.mark.parametrize(("word", "hint"), [("serv_names", "; did you mean 'server_names'?"), ("zzz", "")])
+@pytest.mark.parametrize(
+    ("word", "hint"), [("serv_names", "; did you mean 'server_names'?"), ("zzz", "")]
+)
 def test_nearest(word, hint):
     assert nearest(word, SITE_KEYS) == hint
 
 
-@pytest.mark.parametrize("application", ["shop.wsgi:application", "shop:a.b", "shop:create_app()", "shop.web:Factory.make()"])
+@pytest.mark.parametrize(
+    "application",
+    ["shop.wsgi:application", "shop:a.b", "shop:create_app()", "shop.web:Factory.make()"],
+)
 def test_an_application_or_what_makes_it(application):
     faults = Faults()
-    assert check_site(faults, 0, {**MINIMAL, "application": application})["application"] == application and not faults
+    assert (
+        check_site(faults, 0, {**MINIMAL, "application": application})["application"] == application
+        and not faults
+    )

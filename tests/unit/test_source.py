@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What of a directory of source travels, which links are refused, and what a project has installed for it."""
@@ -11,7 +11,7 @@ import os
 import tarfile
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.plugin_utils.source import (
+from ansible_collections.pyweb.stack.plugins.plugin_utils._source import (
     SourceError,
     archive,
     digest,
@@ -32,8 +32,24 @@ def travelling(root):
 
 
 def test_what_travels(tmp_path):
-    write(tmp_path, "app.py", ".env", "pkg/.env", "pkg/__init__.py", "pkg/x.pyc", ".git/config", "pkg/.venv/bin/python")
-    write(tmp_path, "venv/a", "node_modules/a", "pkg/venv/__init__.py", "static/node_modules/vendor.js", ".env.example")
+    write(
+        tmp_path,
+        "app.py",
+        ".env",
+        "pkg/.env",
+        "pkg/__init__.py",
+        "pkg/x.pyc",
+        ".git/config",
+        "pkg/.venv/bin/python",
+    )
+    write(
+        tmp_path,
+        "venv/a",
+        "node_modules/a",
+        "pkg/venv/__init__.py",
+        "static/node_modules/vendor.js",
+        ".env.example",
+    )
     write(tmp_path, "tools/mine/pyvenv.cfg", "tools/mine/bin/python", "tools/run")
     os.mkfifo(tmp_path / "pipe")
     assert travelling(tmp_path) == [
@@ -44,7 +60,15 @@ def test_what_travels(tmp_path):
         "static/node_modules/vendor.js",
         "tools/run",
     ]
-    assert scan(tmp_path).left == (".env", ".git", ".venv", "node_modules", "pipe", "tools/mine", "venv")
+    assert scan(tmp_path).left == (
+        ".env",
+        ".git",
+        ".venv",
+        "node_modules",
+        "pipe",
+        "tools/mine",
+        "venv",
+    )
 
 
 def test_a_name_that_is_not_utf_8_travels(tmp_path):
@@ -56,7 +80,9 @@ def test_a_name_that_is_not_utf_8_travels(tmp_path):
         assert tar.getnames() == [name]
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../elsewhere", "../../{top}/app.py", "sub/../../x", "{root}/app.py"])
+@pytest.mark.parametrize(
+    "target", ["/etc/passwd", "../elsewhere", "../../{top}/app.py", "sub/../../x", "{root}/app.py"]
+)
 def test_a_link_that_leads_out_is_refused(tmp_path, target):
     write(tmp_path, "app.py", "sub/a")
     (tmp_path / "link").symlink_to(target.format(top=tmp_path.name, root=tmp_path))
@@ -82,13 +108,25 @@ def test_a_link_in_what_stays_behind_is_not_judged(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("pyproject.toml", "[project]\nname = 'a'\ndependencies = ['flup==1', 'x']", ["flup==1", "x"]),
+        (
+            "pyproject.toml",
+            "[project]\nname = 'a'\ndependencies = ['flup==1', 'x']",
+            ["flup==1", "x"],
+        ),
         ("pyproject.toml", "[tool.black]\nline-length = 88", []),
         ("pyproject.toml", "[build-system]\nrequires = []\n[project]\ndependencies = ['x']", ["."]),
         ("backend/pyproject.toml", "[build-system]\nrequires = []", ["./backend"]),
-        ("pyproject.toml", "[build-system]\n[project]\ndependencies = ['x']\n[tool.uv]\npackage = false", ["x"]),
+        (
+            "pyproject.toml",
+            "[build-system]\n[project]\ndependencies = ['x']\n[tool.uv]\npackage = false",
+            ["x"],
+        ),
         ("pyproject.toml", "[project]\ndependencies = ['x']\n[tool.uv]\npackage = true", ["."]),
-        ("pyproject.toml", "[build-system]\n[project]\ndependencies = ['x']\n[tool.poetry]\npackage-mode = false", ["x"]),
+        (
+            "pyproject.toml",
+            "[build-system]\n[project]\ndependencies = ['x']\n[tool.poetry]\npackage-mode = false",
+            ["x"],
+        ),
         ("pyproject.toml", "[build-system]\n[tool.poetry.dependencies]\nx = '*'", ["."]),
     ],
 )
@@ -101,8 +139,14 @@ def test_what_a_project_needs(name, content, expected):
     [
         (b"[project", "is not valid TOML"),
         (b"\xff", "is not valid TOML"),
-        (b"[project]\ndynamic = ['dependencies']", "write them as a list into the key requirements"),
-        (b"[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\nx = '*'", "leaves its dependencies to a tool"),
+        (
+            b"[project]\ndynamic = ['dependencies']",
+            "write them as a list into the key requirements",
+        ),
+        (
+            b"[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\nx = '*'",
+            "leaves its dependencies to a tool",
+        ),
         (b"[project]\ndependencies = ['--index-url=http://x']", "something else than requirements"),
         (b"[project]\ndependencies = 'x'", "something else than requirements"),
     ],

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The argument specs of the roles: equal to the defaults and to the plan, and enough for a site written out by hand."""
@@ -15,12 +15,12 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.filter.core import FilterModule as CoreFilters
-from ansible_collections.pyweb.stack.plugins.module_utils import plan as planning
-from ansible_collections.pyweb.stack.plugins.module_utils.environment_file import environment_file
-from ansible_collections.pyweb.stack.plugins.module_utils.key_tree import key_tree
-from ansible_collections.pyweb.stack.plugins.module_utils.nginx_text import authenticates
-from ansible_collections.pyweb.stack.plugins.module_utils.place import Place
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
+from ansible_collections.pyweb.stack.plugins.module_utils import _plan as planning
+from ansible_collections.pyweb.stack.plugins.module_utils._cherokee_config import key_tree
+from ansible_collections.pyweb.stack.plugins.module_utils._config_token import config_token
+from ansible_collections.pyweb.stack.plugins.module_utils._environment_file import environment_file
+from ansible_collections.pyweb.stack.plugins.module_utils._nginx_text import authenticates
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
     APP_KEYS,
     BACK_KEYS,
     BACKS,
@@ -31,8 +31,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
     plan,
     vhosts,
 )
-from ansible_collections.pyweb.stack.plugins.module_utils.plain import plain
-from ansible_collections.pyweb.stack.plugins.module_utils.site import SOURCES, STATIC_KEYS
+from ansible_collections.pyweb.stack.plugins.module_utils._site import SOURCES, STATIC_KEYS
+from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
 
 ROLES = Path(__file__).parents[2] / "roles"
 NAMES = sorted(path.name for path in ROLES.iterdir())
@@ -71,7 +71,10 @@ def full_site(name="shop", **values):
         "requirements": ["Django==5.2"],
         "environment": {"A": "b"},
         "secrets": {"S": "t"},
-        "static": [{"url": "/static/", "path": "static/", "max_age": 60}, {"url": "/media/", "path": "/srv/media"}],
+        "static": [
+            {"url": "/static/", "path": "static/", "max_age": 60},
+            {"url": "/media/", "path": "/srv/media"},
+        ],
         "extra": {"nginx": "# n", "lighttpd": "# l"},
         **values,
     }
@@ -80,8 +83,13 @@ def full_site(name="shop", **values):
 def plans():
     for front, back, link in combinations():
         for transport in planning.transports_of(front, back, link) or (None,):
-            sites = [full_site(), full_site("blog", source={"package": "blog==1"}, requirements=None)]
-            yield plan({"front": front, "back": back, "link": link, "transport": transport, "sites": sites})
+            sites = [
+                full_site(),
+                full_site("blog", source={"package": "blog==1"}, requirements=None),
+            ]
+            yield plan(
+                {"front": front, "back": back, "link": link, "transport": transport, "sites": sites}
+            )
 
 
 def plans_of_several_hosts():
@@ -89,25 +97,50 @@ def plans_of_several_hosts():
     for front, back, link in combinations():
         if link != planning.EMBEDDED:
             for host in ("front", "back", "both"):
-                where = Place(host, {"front": "10.0.0.1", "both": "10.0.0.3"}, {"back": "10.0.0.2", "both": "10.0.0.3"}, (front,))
-                yield plan({"front": front, "back": back, "link": link, "sites": [full_site()]}, place=where)
+                where = Place(
+                    host,
+                    {"front": "10.0.0.1", "both": "10.0.0.3"},
+                    {"back": "10.0.0.2", "both": "10.0.0.3"},
+                    (front,),
+                )
+                yield plan(
+                    {"front": front, "back": back, "link": link, "sites": [full_site()]},
+                    place=where,
+                )
 
 
 def test_roles_are_the_app_and_one_for_each_server_of_the_plan():
-    assert set(NAMES) == {"app", *(f"back_{back}" for back in BACKS), *(f"front_{front}" for front in FRONTS)}
+    assert set(NAMES) == {
+        "app",
+        *(f"back_{back}" for back in BACKS),
+        *(f"front_{front}" for front in FRONTS),
+    }
 
 
 def test_a_front_asks_on_the_host_where_its_role_has_a_question():
-    assert {name for name, front in FRONTS.items() if front.asks} == {path.parts[-3].removeprefix("front_") for path in ROLES.glob("front_*/tasks/before.yml")}
+    assert {name for name, front in FRONTS.items() if front.asks} == {
+        path.parts[-3].removeprefix("front_") for path in ROLES.glob("front_*/tasks/before.yml")
+    }
 
 
 @pytest.mark.parametrize("role", NAMES)
 def test_every_boolean_is_read_as_one(role):
     """Values of -e are texts, and a text is true."""
     names = [name for name, option in options_of(role).items() if option["type"] == "bool"]
-    files = [path for path in (ROLES / role).rglob("*") if path.suffix in (".yml", ".j2") and "meta" not in path.parts and "defaults" not in path.parts]
+    files = [
+        path
+        for path in (ROLES / role).rglob("*")
+        if path.suffix in (".yml", ".j2")
+        and "meta" not in path.parts
+        and "defaults" not in path.parts
+    ]
     for name in names:
-        used = [match for path in files for match in re.findall(rf"\b{name}\b(?! is |:)( \| bool)?", path.read_text()) if path.name != "README.md"]
+        used = [
+            match
+            for path in files
+            for match in re.findall(rf"\b{name}\b(?! is |:)( \| bool)?", path.read_text())
+            if path.name != "README.md"
+        ]
         assert used and all(used), name
 
 
@@ -126,7 +159,10 @@ def test_specs_equal_defaults(role):
         assert defaults.pop(f"{role}_tls") == "{{ pyweb_plan.tls | default({}) }}"
         assert options.pop(f"{role}_tls")["default"] == {}
     if f"{role}_embedded_sites" in options:
-        assert defaults.pop(f"{role}_embedded_sites") == f"{{{{ pyweb_plan.{role}_embedded_sites | default([]) }}}}"
+        assert (
+            defaults.pop(f"{role}_embedded_sites")
+            == f"{{{{ pyweb_plan.{role}_embedded_sites | default([]) }}}}"
+        )
         assert options.pop(f"{role}_embedded_sites")["default"] == []
     assert {name: option["default"] for name, option in options.items()} == defaults
     assert all(name.startswith(f"{role}_") for name in options)
@@ -158,7 +194,9 @@ def test_choices_are_those_of_the_plan(role):
     kind, _, server = role.partition("_")
     if kind == "back":
         assert options["back"]["choices"] == [server]
-        assert options["link"]["choices"] == [link for link in BACKS[server].links if link != planning.EMBEDDED]
+        assert options["link"]["choices"] == [
+            link for link in BACKS[server].links if link != planning.EMBEDDED
+        ]
     if kind == "front":
         assert options["back"]["choices"] == list(BACKS)
         assert options["link"]["choices"] == list(FRONTS[server].links)
@@ -169,9 +207,13 @@ def test_choices_are_those_of_the_plan(role):
 def test_specs_accept_what_the_plan_hands_over():
     for planned in (*plans(), *plans_of_several_hosts()):
         for role in planned["sets"]:
-            names = [name for name in (f"{role}_sites", f"{role}_embedded_sites") if name in planned]
+            names = [
+                name for name in (f"{role}_sites", f"{role}_embedded_sites") if name in planned
+            ]
             values = {name: planned[name] for name in names}
-            embedded = planned["front"] and planning.EMBEDDED in str(planned[f"front_{planned['front']}_sites"])
+            embedded = planned["front"] and planning.EMBEDDED in str(
+                planned[f"front_{planned['front']}_sites"]
+            )
             assert values[f"{role}_sites"] or embedded
             result = ArgumentSpecValidator(options_of(role)).validate(values)
             assert result.error_messages == []
@@ -217,8 +259,16 @@ def renderer(role):
         lstrip_blocks=True,
     )
     # Ansible's own "default" knows only Ansible's kind of undefined value.
-    environment.filters.update({**CoreFilters().filters(), "default": environment.filters["default"]})
-    ours = {"vhosts": vhosts, "environment_file": environment_file, "plain": plain, "key_tree": key_tree, "nginx_authenticates": authenticates}
+    environment.filters.update(
+        {**CoreFilters().filters(), "default": environment.filters["default"]}
+    )
+    ours = {
+        "vhosts": vhosts,
+        "environment_file": environment_file,
+        "config_token": config_token,
+        "key_tree": key_tree,
+        "nginx_authenticates": authenticates,
+    }
     environment.filters.update({f"pyweb.stack.{name}": function for name, function in ours.items()})
     for name in ("map", "reject", "rejectattr", "select", "selectattr", "unique"):
         environment.filters[name] = as_list(environment.filters[name])
@@ -231,12 +281,18 @@ def each_of(expression, role, planned, sites):
     if not expression:
         return [None]
     name = f"{role}_embedded_sites"
-    return only_required(planned.get(name, []), options_of(role)[name]["options"]) if name in expression else sites
+    return (
+        only_required(planned.get(name, []), options_of(role)[name]["options"])
+        if name in expression
+        else sites
+    )
 
 
 @pytest.mark.parametrize("role", NAMES)
 def test_what_is_required_is_enough_for_every_template(role):
-    defaults = {name: option["default"] for name, option in options_of(role).items() if "default" in option}
+    defaults = {
+        name: option["default"] for name, option in options_of(role).items() if "default" in option
+    }
     options = sites_options(role)
     (files,) = [
         task["pyweb.stack.apply"]["files"]
@@ -251,24 +307,37 @@ def test_what_is_required_is_enough_for_every_template(role):
         sites = only_required(planned.get(f"{role}_sites", []), options)
         for template, for_each in templates:
             for site in each_of(for_each, role, planned, sites):
-                assert environment.get_template(template).render({**values, f"{role}_sites": sites, "site": site})
+                assert environment.get_template(template).render(
+                    {**values, f"{role}_sites": sites, "site": site}
+                )
 
 
 @pytest.mark.parametrize("front", FRONTS)
 def test_a_front_is_given_every_back(front):
     role = f"front_{front}"
-    defaults = {name: option["default"] for name, option in options_of(role).items() if "default" in option}
+    defaults = {
+        name: option["default"] for name, option in options_of(role).items() if "default" in option
+    }
     private = ROLES / role / "vars" / "main.yml"
     values = {**(load(private) if private.exists() else {}), **defaults}
     environment = renderer(role)
-    names = [name for name in ("site.conf.j2", "vhosts.conf.j2", "cherokee.conf.j2") if (ROLES / role / "templates" / name).exists()]
+    names = [
+        name
+        for name in ("site.conf.j2", "vhosts.conf.j2", "cherokee.conf.j2")
+        if (ROLES / role / "templates" / name).exists()
+    ]
     for planned in plans_of_several_hosts():
         for site in planned.get(f"{role}_sites", []):
             files = [environment.get_template(name) for name in names]
-            text = "".join(file.render({**values, f"{role}_sites": [site], "site": site}) for file in files)
+            text = "".join(
+                file.render({**values, f"{role}_sites": [site], "site": site}) for file in files
+            )
             hosts = [endpoint["host"] for endpoint in site["endpoints"]]
             assert hosts == ["10.0.0.2", "10.0.0.3"]
-            assert all(text.count(host) == 1 and text.count(str(site["endpoints"][0]["port"])) == 2 for host in hosts), text
+            assert all(
+                text.count(host) == 1 and text.count(str(site["endpoints"][0]["port"])) == 2
+                for host in hosts
+            ), text
 
 
 @pytest.mark.parametrize(
@@ -282,10 +351,23 @@ def test_a_front_is_given_every_back(front):
     ],
 )
 def test_a_back_is_given_its_fronts(back, template, expected):
-    separator, form = {"mod_wsgi": (" || ", "-R '{}'"), "flup": ("," if "service" in template else " ", "{}")}.get(back, (" ", "{}"))
-    sites = [site for planned in plans_of_several_hosts() for site in planned.get(f"back_{back}_sites", [])]
+    separator, form = {
+        "mod_wsgi": (" || ", "-R '{}'"),
+        "flup": ("," if "service" in template else " ", "{}"),
+    }.get(back, (" ", "{}"))
+    sites = [
+        site
+        for planned in plans_of_several_hosts()
+        for site in planned.get(f"back_{back}_sites", [])
+    ]
     assert sites
     for site in sites:
         words = separator.join(form.format(address) for address in site["allowed"])
-        defaults = {name: option.get("default") for name, option in options_of(f"back_{back}").items()}
-        assert expected.format(words) in renderer(f"back_{back}").get_template(template).render({**defaults, "site": site}) + "\n"
+        defaults = {
+            name: option.get("default") for name, option in options_of(f"back_{back}").items()
+        }
+        assert (
+            expected.format(words)
+            in renderer(f"back_{back}").get_template(template).render({**defaults, "site": site})
+            + "\n"
+        )

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Time limits: each is decided once, in the plan, and what dies comes back."""
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import pytest
 import rendering
-from ansible_collections.pyweb.stack.plugins.module_utils.place import Place
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import (
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
     EMBEDDED,
     FRONTS,
     combinations,
     plan,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
 
 SITE = {
     "name": "shop",

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """HTTPS in the plan and in the files of each front: what is refused, and what a site is given."""
@@ -9,12 +9,17 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONTS, PlanError, plan
-from ansible_collections.pyweb.stack.plugins.module_utils.tls import HSTS
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import FRONTS, PlanError, plan
+from ansible_collections.pyweb.stack.plugins.module_utils._tls import HSTS
 from grammars import tokens_of
 from rendering import files
 
-SITE = {"name": "shop", "application": "shop:app", "source": {"package": "shop"}, "server_names": ["shop.test"]}
+SITE = {
+    "name": "shop",
+    "application": "shop:app",
+    "source": {"package": "shop"},
+    "server_names": ["shop.test"],
+}
 GIVEN = {"certificate": "shop.pem", "key": "shop.key"}
 OWN = {"self_signed": True}
 ABLE = [front for front, row in FRONTS.items() if row.tls]
@@ -38,7 +43,10 @@ def of_site(tls, **values):
 @pytest.mark.parametrize(
     ("tls", "fault"),
     [
-        ("shop.pem", "sites[shop].tls: expected a mapping; write tls: {certificate: ..., key: ...} or tls: {self_signed: true}"),
+        (
+            "shop.pem",
+            "sites[shop].tls: expected a mapping; write tls: {certificate: ..., key: ...} or tls: {self_signed: true}",
+        ),
         (
             {},
             "sites[shop].tls: nothing says where the certificate comes from; name a certificate and its key, or write self_signed: true",
@@ -50,9 +58,18 @@ def of_site(tls, **values):
         ),
         ({"certificate": "shop.pem"}, "sites[shop].tls.key: missing: the key of the certificate"),
         ({"key": "shop.key"}, "sites[shop].tls.certificate: missing: the certificate of the key"),
-        ({**GIVEN, **OWN}, "sites[shop].tls: certificate and self_signed exclude each other; leave one of them"),
-        ({**OWN, "self_signed": "yes"}, "sites[shop].tls.self_signed: expected true or false, got 'yes'"),
-        ({**GIVEN, "redirct": False}, "sites[shop].tls.redirct: unknown key; did you mean 'redirect'?; possible: "),
+        (
+            {**GIVEN, **OWN},
+            "sites[shop].tls: certificate and self_signed exclude each other; leave one of them",
+        ),
+        (
+            {**OWN, "self_signed": "yes"},
+            "sites[shop].tls.self_signed: expected true or false, got 'yes'",
+        ),
+        (
+            {**GIVEN, "redirct": False},
+            "sites[shop].tls.redirct: unknown key; did you mean 'redirect'?; possible: ",
+        ),
         (
             {**GIVEN, "profile": "modern"},
             "sites[shop].tls.profile: a host has one profile for all of its sites; set tls_profile, a variable of the host",
@@ -90,7 +107,11 @@ def test_an_unknown_profile_is_refused(profile):
 
 @pytest.mark.parametrize(
     ("other", "names"),
-    [(None, ["shop.test"]), ({"self_signed": True}, ["shop.test"]), ({**GIVEN, "redirect": False}, ["x.test", "shop.test"])],
+    [
+        (None, ["shop.test"]),
+        ({"self_signed": True}, ["shop.test"]),
+        ({**GIVEN, "redirect": False}, ["x.test", "shop.test"]),
+    ],
 )
 def test_sites_of_one_server_name_have_the_same_tls(other, names):
     blog = a_site(other, name="blog", mount="/blog", server_names=names)
@@ -102,7 +123,10 @@ def test_sites_of_one_server_name_have_the_same_tls(other, names):
 def test_a_front_without_https_refuses_it():
     for front in sorted(set(FRONTS) - set(ABLE)):
         (line,) = faults_of(a_site(OWN), front=front)
-        assert line == f"sites[shop].tls: front {front} does not serve HTTPS yet; leave the key out, or choose another front"
+        assert (
+            line
+            == f"sites[shop].tls: front {front} does not serve HTTPS yet; leave the key out, or choose another front"
+        )
 
 
 def test_a_given_certificate_is_trusted_and_pinned():
@@ -144,16 +168,26 @@ def test_without_tls_nothing_changes():
 
 
 def test_a_site_is_probed_as_clients_reach_it():
-    planned = plan({"sites": [a_site(GIVEN), {**SITE, "name": "blog", "server_names": ["blog.test"]}]})
+    planned = plan(
+        {"sites": [a_site(GIVEN), {**SITE, "name": "blog", "server_names": ["blog.test"]}]}
+    )
     assert [port["port"] for port in planned["ports"]] == [80, 443]
-    found = {target["name"]: (target["endpoint"]["port"], target.get("certificate")) for target in planned["targets"]}
+    found = {
+        target["name"]: (target["endpoint"]["port"], target.get("certificate"))
+        for target in planned["targets"]
+    }
     assert found == {"shop": (443, "/etc/pyweb/shop/tls/fullchain.pem"), "blog": (80, None)}
 
 
 @pytest.mark.parametrize(
     ("profile", "debian", "protocols", "groups"),
     [
-        ("intermediate", 13, ["TLSv1.2", "TLSv1.3"], ["X25519MLKEM768", "X25519", "prime256v1", "secp384r1"]),
+        (
+            "intermediate",
+            13,
+            ["TLSv1.2", "TLSv1.3"],
+            ["X25519MLKEM768", "X25519", "prime256v1", "secp384r1"],
+        ),
         ("modern", 13, ["TLSv1.3"], ["X25519MLKEM768", "X25519", "prime256v1", "secp384r1"]),
         # A server whose OpenSSL does not know a group refuses to start.
         ("modern", 12, ["TLSv1.3"], ["X25519", "prime256v1", "secp384r1"]),
@@ -182,7 +216,9 @@ VHOSTS = {
 
 
 def written(front, sites=None, debian=13, **values):
-    found = files(plan({"front": front, "sites": SITES if sites is None else sites, **values}, debian=debian))
+    found = files(
+        plan({"front": front, "sites": SITES if sites is None else sites, **values}, debian=debian)
+    )
     for path, text in found.items():
         if front in path:
             tokens_of(path, text)
@@ -201,7 +237,11 @@ def blocks(front, text):
 
 @pytest.mark.parametrize("front", ABLE)
 def test_a_key_is_in_no_configuration(front):
-    sites = [a_site({"certificate": "-----BEGIN CERTIFICATE-----c", "key": "-----BEGIN PRIVATE KEY-----k"})]
+    sites = [
+        a_site(
+            {"certificate": "-----BEGIN CERTIFICATE-----c", "key": "-----BEGIN PRIVATE KEY-----k"}
+        )
+    ]
     assert "PRIVATE" not in "".join(written(front, sites).values())
 
 
@@ -212,7 +252,9 @@ def test_plain_http_leads_to_https_unless_it_is_kept(front):
     redirected = [block for block in found if "https://" in block]
     # One for exact names, one for the wildcard.
     assert len(redirected) == 2
-    assert all("308" in block and "both.test" not in block.replace("\\", "") for block in redirected)
+    assert all(
+        "308" in block and "both.test" not in block.replace("\\", "") for block in redirected
+    )
     assert not any("plain.test" in block.replace("\\", "") for block in redirected)
 
 
@@ -222,7 +264,11 @@ def test_hsts_is_sent_over_tls_alone(front):
         if "Strict-Transport-Security" not in block:
             continue
         assert "shop" in block
-        where = {"nginx": "listen 443 ssl;", "apache": "<VirtualHost *:443>", "lighttpd": '$HTTP["scheme"] == "https" {'}[front]
+        where = {
+            "nginx": "listen 443 ssl;",
+            "apache": "<VirtualHost *:443>",
+            "lighttpd": '$HTTP["scheme"] == "https" {',
+        }[front]
         assert where in block.partition("Strict-Transport-Security")[0]
         assert "listen 80" not in block
 
@@ -231,7 +277,9 @@ def test_hsts_is_sent_over_tls_alone(front):
 def test_a_name_without_tls_gets_none(front):
     text = written(front)[VHOSTS[front]]
     if front == "nginx":
-        (refusing,) = [block for block in blocks(front, text) if "ssl_reject_handshake on;" in block]
+        (refusing,) = [
+            block for block in blocks(front, text) if "ssl_reject_handshake on;" in block
+        ]
         assert "listen 443 ssl default_server;" in refusing
         # For a request over the connection to another name.
         assert "return 421;" in refusing
@@ -258,7 +306,10 @@ def test_without_tls_no_port_is_opened(front):
     assert not re.search(r"\bssl[._]|openssl|SSL|http2|rewrite", text)
 
 
-@pytest.mark.parametrize(("debian", "listen", "directive"), [(12, "listen 443 ssl http2;", False), (13, "listen 443 ssl;", True)])
+@pytest.mark.parametrize(
+    ("debian", "listen", "directive"),
+    [(12, "listen 443 ssl http2;", False), (13, "listen 443 ssl;", True)],
+)
 def test_nginx_of_each_release_is_told_of_http2_in_its_own_way(debian, listen, directive):
     text = written("nginx", debian=debian)[VHOSTS["nginx"]]
     assert listen in text
@@ -270,5 +321,9 @@ def test_a_redirect_leads_to_the_port_of_https(front):
     listen = {"nginx": ["[::]:8443"], "apache": ["8443"], "lighttpd": ["0.0.0.0:8443"]}[front]
     planned = plan({"front": front, "sites": SITES})
     text = files(planned, **{f"front_{front}_listen_tls": listen})[VHOSTS[front]]
-    target = {"nginx": "https://$host:8443$request_uri", "apache": "https://%{SERVER_NAME}:8443%1", "lighttpd": "https://%1:8443${url.path}"}[front]
+    target = {
+        "nginx": "https://$host:8443$request_uri",
+        "apache": "https://%{SERVER_NAME}:8443%1",
+        "lighttpd": "https://%1:8443${url.path}",
+    }[front]
     assert target in text

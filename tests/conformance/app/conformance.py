@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """A WSGI application that shows what a stack makes of a request and of a response.
@@ -71,7 +71,9 @@ def shown(value):
 
 def respond_json(start_response, told, status="200 OK"):
     body = json.dumps(told).encode()
-    start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    start_response(
+        status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    )
     return [body]
 
 
@@ -114,7 +116,10 @@ def upload(environ, start_response, query):
 def ignore(environ, start_response, query):
     """An answer that does not read the body."""
     body = b"not wanted"
-    start_response(query.get("line", "413 Too Large"), [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    start_response(
+        query.get("line", "413 Too Large"),
+        [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))],
+    )
     return [body]
 
 
@@ -134,7 +139,11 @@ def download(environ, start_response, query):
         file = tempfile.TemporaryFile()
         file.writelines(pattern(size))
         file.seek(0)
-        return environ["wsgi.file_wrapper"](file, 65536) if "wsgi.file_wrapper" in environ else iter(lambda: file.read(65536), b"")
+        return (
+            environ["wsgi.file_wrapper"](file, 65536)
+            if "wsgi.file_wrapper" in environ
+            else iter(lambda: file.read(65536), b"")
+        )
     return pattern(size)
 
 
@@ -152,7 +161,14 @@ def answer(environ, start_response, query):
 
 def big(environ, start_response, query):
     """A response header of size bytes."""
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2"), ("X-Big", "b" * int(query["size"]))])
+    start_response(
+        "200 OK",
+        [
+            ("Content-Type", "text/plain"),
+            ("Content-Length", "2"),
+            ("X-Big", "b" * int(query["size"])),
+        ],
+    )
     return [b"ok"]
 
 
@@ -245,7 +261,9 @@ def replaced(environ, start_response, query):
     try:
         raise Broken("handled")
     except Broken:
-        start_response("503 Handled", [("Content-Type", "text/plain"), ("Content-Length", "7")], sys.exc_info())
+        start_response(
+            "503 Handled", [("Content-Type", "text/plain"), ("Content-Length", "7")], sys.exc_info()
+        )
     return [b"handled"]
 
 
@@ -257,8 +275,12 @@ ACTIONS = {
 
 def application(environ, start_response):
     path = environ.get("PATH_INFO", "")
-    query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True, encoding="latin-1"))
+    query = dict(
+        parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True, encoding="latin-1")
+    )
     action = ACTIONS.get(path[3:]) if path.startswith("/-/") else None
     if action is not seen:
-        remember(f"{environ['REQUEST_METHOD']} {quote(path, encoding='latin-1')}?{environ.get('QUERY_STRING', '')}")
+        remember(
+            f"{environ['REQUEST_METHOD']} {quote(path, encoding='latin-1')}?{environ.get('QUERY_STRING', '')}"
+        )
     return (action or echo)(environ, start_response, query)

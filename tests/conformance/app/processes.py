@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Actions of the conformance application that need more of a back than an answer: what it is as a process, and what it must not
@@ -42,7 +42,9 @@ def file(environ, start_response, query):
     """A file by wsgi.file_wrapper: kind plain, compressed or pipe, from the position at; length: Content-Length."""
     kind, at = query.get("kind", "plain"), int(query.get("at", "0"))
     if kind == "pipe":
-        opened = subprocess.Popen(["seq", "-f", "line %06.0f", "0", "9999"], stdout=subprocess.PIPE).stdout
+        opened = subprocess.Popen(
+            ["seq", "-f", "line %06.0f", "0", "9999"], stdout=subprocess.PIPE
+        ).stdout
     else:
         opened = tempfile.TemporaryFile()
         opened.write(gzip.compress(LINES) if kind == "compressed" else LINES)
@@ -71,7 +73,12 @@ def wrong(environ, start_response, query):
     write = start_response(status, [("Content-Type", "text/plain"), *headers])
     if kind == "text by write":
         write("text")
-    bodies = {"text in a list": ["text"], "text in pieces": iter(["text"]), "one text": "text", "a number": iter([1])}
+    bodies = {
+        "text in a list": ["text"],
+        "text in pieces": iter(["text"]),
+        "one text": "text",
+        "a number": iter([1]),
+    }
     return bodies.get(kind, [b"ok"])
 
 
@@ -84,7 +91,9 @@ def buffers(environ, start_response, query):
 def leave(environ, start_response, query):
     """A stream without a length, and a child by fork or by the shell that outlives it."""
     if query["by"] == "fork":
-        multiprocessing.get_context("fork").Process(target=time.sleep, args=(15,), daemon=True).start()
+        multiprocessing.get_context("fork").Process(
+            target=time.sleep, args=(15,), daemon=True
+        ).start()
     else:
         os.system("sleep 15 &")
     start_response("202 Accepted", [("Content-Type", "text/plain")])
@@ -99,8 +108,18 @@ def process(environ, start_response, query):
     """What a program finds, and what becomes of programs that it starts."""
     ask = query["ask"]
     if ask == "executable":
-        done = subprocess.run([sys.executable, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=False)
-        return respond(start_response, "the site's" if done.stdout.strip() == os.path.realpath(sys.prefix) else f"{sys.executable}: {done}")
+        done = subprocess.run(
+            [sys.executable, "-c", "import sys; print(sys.prefix)"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return respond(
+            start_response,
+            "the site's"
+            if done.stdout.strip() == os.path.realpath(sys.prefix)
+            else f"{sys.executable}: {done}",
+        )
     if ask == "terminate":
         child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(20,))
         child.start()
@@ -124,7 +143,9 @@ def process(environ, start_response, query):
             return respond(start_response, "the child's answer")
         return respond(start_response, f"child {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}")
     if ask == "thread":
-        return respond(start_response, "runs" if time.monotonic() - TICKS[-1] < 3 else "stands still")
+        return respond(
+            start_response, "runs" if time.monotonic() - TICKS[-1] < 3 else "stands still"
+        )
     if ask == "words":
         odd = os.fsdecode(b"gr\xfcn")
         print(odd)
@@ -132,7 +153,9 @@ def process(environ, start_response, query):
         environ["wsgi.errors"].write(f"{odd}\n")
         return respond(start_response, "said")
     names = ("NOTIFY_SOCKET", "LISTEN_FDS", "APACHE_RUN_DIR", "UWSGI_RELOADS")
-    found = [name for name in names if name in os.environ] + [name for name in ("HOME", "LOGNAME", "STATE_DIRECTORY", "LANG") if name not in os.environ]
+    found = [name for name in names if name in os.environ] + [
+        name for name in ("HOME", "LOGNAME", "STATE_DIRECTORY", "LANG") if name not in os.environ
+    ]
     return respond(start_response, " ".join(found) or "a program's")
 
 

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What the conformance application has to show of representations and of files."""
@@ -20,11 +20,17 @@ def tagged(environ, start_response, query):
         right = environ.get("HTTP_IF_MATCH") == tag and not tag.startswith("W/")
         start_response("204 No Content" if right else "412 Precondition Failed", [])
         return []
-    known = [each.strip().removeprefix("W/") for each in environ.get("HTTP_IF_NONE_MATCH", "").split(",")]
+    known = [
+        each.strip().removeprefix("W/") for each in environ.get("HTTP_IF_NONE_MATCH", "").split(",")
+    ]
     if tag.removeprefix("W/") in known:
         start_response("304 Not Modified", [("ETag", tag)])
         return []
-    headers = [("Content-Type", query.get("type", "application/json")), ("ETag", tag), ("Content-Length", str(len(BODY)))]
+    headers = [
+        ("Content-Type", query.get("type", "application/json")),
+        ("ETag", tag),
+        ("Content-Length", str(len(BODY))),
+    ]
     if "control" in query:
         headers.append(("Cache-Control", query["control"]))
     start_response("200 OK", headers)
@@ -34,11 +40,19 @@ def tagged(environ, start_response, query):
 def plant(environ, start_response, query):
     """Files in a directory of the site's own that the front serves, and links; extensions: of files to be."""
     directory = Path("/var/lib/pyweb", os.environ["PYWEB_SITE"], "planted")
-    for name in ("own.txt", *(f"a.{extension}" for extension in query.get("extensions", "").split(","))):
+    for name in (
+        "own.txt",
+        *(f"a.{extension}" for extension in query.get("extensions", "").split(",")),
+    ):
         (directory / name).write_text("own")
         (directory / name).chmod(0o644)
     # The release is root's, and so is the system's list of accounts.
-    targets = {"own-link": "own.txt", "code": os.path.realpath(__file__), "accounts": "/etc/passwd", "release": os.path.dirname(os.path.realpath(__file__))}
+    targets = {
+        "own-link": "own.txt",
+        "code": os.path.realpath(__file__),
+        "accounts": "/etc/passwd",
+        "release": os.path.dirname(os.path.realpath(__file__)),
+    }
     for name, target in targets.items():
         if not os.path.lexists(directory / name):
             os.symlink(target, directory / name)

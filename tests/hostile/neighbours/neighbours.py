@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Two applications in one. /plant is a good neighbour, which leaves things wherever a program may
@@ -307,7 +307,12 @@ def _(other):
             continue
         flags = int(re.search(r"flags:\s*(\d+)", open(f"/proc/self/fdinfo/{name}").read())[1], 8)
         foreign = status.st_uid != os.getuid() and flags & 3 != os.O_RDONLY
-        if foreign and target != "/dev/null" and status.st_ino != own and not target.startswith(("anon", "socket")):
+        if (
+            foreign
+            and target != "/dev/null"
+            and status.st_ino != own
+            and not target.startswith(("anon", "socket"))
+        ):
             found.append(f"{name}: {target}")
     return ", ".join(found) or None
 
@@ -320,7 +325,12 @@ def _(other):
         return None
     for line in open("/proc/self/maps"):
         span, rights, rest = line.split(None, 2)
-        if rights.startswith("rw") and rights[3] == "s" and "planted" not in rest and "anon_inode" not in rest:
+        if (
+            rights.startswith("rw")
+            and rights[3] == "s"
+            and "planted" not in rest
+            and "anon_inode" not in rest
+        ):
             found.append(f"{span} {rest.split(None, 2)[-1].strip()}")
     return ", ".join(found) or None
 
@@ -339,7 +349,11 @@ def _(other):
 @attempt("gain rights by a program with the set-user-id bit")
 def _(other):
     text = open("/proc/self/status").read()
-    found = [f"{key} {value}" for key, value in re.findall(r"^(Cap(?:Prm|Eff|Inh|Amb)):\s*(\w+)", text, re.M) if int(value, 16)]
+    found = [
+        f"{key} {value}"
+        for key, value in re.findall(r"^(Cap(?:Prm|Eff|Inh|Amb)):\s*(\w+)", text, re.M)
+        if int(value, 16)
+    ]
     if "NoNewPrivs:\t1" not in text:
         found.append("NoNewPrivs is off")
     return ", ".join(found) or None
@@ -377,7 +391,11 @@ def _(other):
 @attempt("ask systemd to run something outside its unit")
 def _(other):
     done = subprocess.run(
-        ["systemd-run", "--quiet", "true"], capture_output=True, timeout=20, stdin=subprocess.DEVNULL, check=False
+        ["systemd-run", "--quiet", "true"],
+        capture_output=True,
+        timeout=20,
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
     return "systemd-run" if done.returncode == 0 else None
 
@@ -425,7 +443,12 @@ def is_own(address) -> bool:
 def plant() -> dict:
     """Leave something of this site's wherever a program may."""
     me = Other({"victim": NAME})
-    for path in (f"{STATE}/data", f"/tmp/pyweb-{NAME}", f"/var/tmp/pyweb-{NAME}", f"/dev/shm/pyweb-{NAME}"):
+    for path in (
+        f"{STATE}/data",
+        f"/tmp/pyweb-{NAME}",
+        f"/var/tmp/pyweb-{NAME}",
+        f"/dev/shm/pyweb-{NAME}",
+    ):
         with open(path, "w", encoding="utf-8") as file:
             file.write("precious")
         os.chmod(path, 0o666)
@@ -510,7 +533,11 @@ def hog(query: dict) -> dict:
 def plant_links() -> dict:
     """Leave links, pipes and nests where the next run works as root."""
     made = []
-    for name, target in (("passwd", "/etc/passwd"), ("root", "/root"), ("up", "../../../../etc/shadow")):
+    for name, target in (
+        ("passwd", "/etc/passwd"),
+        ("root", "/root"),
+        ("up", "../../../../etc/shadow"),
+    ):
         path = f"{STATE}/{name}"
         if not os.path.lexists(path):
             os.symlink(target, path)
@@ -543,5 +570,7 @@ def application(environ, start_response):
         "/hog": lambda: hog(query),
     }.get(environ["PATH_INFO"], lambda: {"pid": os.getpid()})
     body = json.dumps(does()).encode()
-    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    start_response(
+        "200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    )
     return [body]

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Serve a site over FastCGI or SCGI with flup 1.0.3, behind a listening socket that systemd owns.
@@ -27,7 +27,6 @@ import faulthandler
 import functools
 import io
 import os
-import select
 import signal
 import socket
 import struct
@@ -110,7 +109,7 @@ class Wire:
 
     def received(self) -> bytes:
         """What was read from the socket and not yet taken."""
-        return self._received[self._position:]
+        return self._received[self._position :]
 
     def recv(self, size: int) -> bytes:
         if self._position == len(self._received):
@@ -122,7 +121,7 @@ class Wire:
             self._held = not self.gone
             if len(self._received) > 1:
                 self.guard(self.sock.recv, len(self._received) - 1)
-        data = self._received[self._position:self._position + size]
+        data = self._received[self._position : self._position + size]
         self._position += len(data)
         return data
 
@@ -156,7 +155,9 @@ class Wire:
             return call(*args)
         except BlockingIOError as error:
             self.gone = True
-            raise ClientGone(errno.ETIMEDOUT, f"the front has been silent for {PATIENCE} s") from error
+            raise ClientGone(
+                errno.ETIMEDOUT, f"the front has been silent for {PATIENCE} s"
+            ) from error
         except OSError as error:
             self.gone = True
             raise ClientGone(*error.args) from error
@@ -177,7 +178,9 @@ class Wire:
         scrap = bytearray(BUFFER)
         watched = poll()
         watched.register(self.sock, POLLIN)
-        while monotonic() < deadline and watched.poll(SILENCE * 1000) and self.sock.recv_into(scrap):
+        while (
+            monotonic() < deadline and watched.poll(SILENCE * 1000) and self.sock.recv_into(scrap)
+        ):
             pass
 
 
@@ -281,7 +284,7 @@ def path_info(environ: dict) -> str:
     """PATH_INFO where the front has not sent it; flup's would be percent-encoded."""
     path = unquote_to_bytes(environ.get("REQUEST_URI", "").partition("?")[0]).decode("latin-1")
     mount = environ["SCRIPT_NAME"]
-    return path[len(mount):] if path.startswith(mount) else path
+    return path[len(mount) :] if path.startswith(mount) else path
 
 
 # FastCGI
@@ -312,7 +315,9 @@ class FastCGIBody(io.RawIOBase):
                 self._connection.process_input()
             except EOFError as error:
                 self._connection.wire.gone = True
-                raise ClientGone("the front has closed the connection within the request's body") from error
+                raise ClientGone(
+                    "the front has closed the connection within the request's body"
+                ) from error
         size = min(len(buffer), len(self._data))
         buffer[:size] = self._data[:size]
         self._data = self._data[size:]
@@ -340,7 +345,7 @@ class FastCGIRequest(fcgi_base.Request):
         else:
             view = memoryview(data)
             for start in range(0, len(data), RECORD):
-                self.stdout.write(view[start:start + RECORD])
+                self.stdout.write(view[start : start + RECORD])
 
 
 class FastCGIConnection(fcgi_base.Connection):
@@ -357,7 +362,9 @@ class FastCGIConnection(fcgi_base.Connection):
     def __init__(self, wire: Wire, address, server: FastCGIServer) -> None:
         super().__init__(wire, address, server, None)
         self.wire = wire
-        self._grace = GRACE  # none after the first request: the front can tell that the connection is closed
+        self._grace = (
+            GRACE  # none after the first request: the front can tell that the connection is closed
+        )
         self._params: list[bytes] = []
 
     def run(self) -> None:
@@ -409,7 +416,11 @@ class FastCGIConnection(fcgi_base.Connection):
     def only_the_end_is_unread(self) -> bool:
         """Whether the empty record that ends the body has come, so that the front sends nothing any more."""
         rest = self.wire.received()
-        return len(rest) == fcgi_base.FCGI_HEADER_LEN and rest[1] == fcgi_base.FCGI_STDIN and rest[4:6] == b"\0\0"
+        return (
+            len(rest) == fcgi_base.FCGI_HEADER_LEN
+            and rest[1] == fcgi_base.FCGI_STDIN
+            and rest[4:6] == b"\0\0"
+        )
 
 
 class FastCGIServer(Gateway, fcgi_base.BaseFCGIServer):
@@ -438,7 +449,9 @@ class SCGIBody(io.RawIOBase):
         if not self.left:
             return 0
         if self.left > 1:
-            size = self._wire.guard(self._wire.sock.recv_into, buffer, min(len(buffer), self.left - 1))
+            size = self._wire.guard(
+                self._wire.sock.recv_into, buffer, min(len(buffer), self.left - 1)
+            )
         else:
             size = self._wire.guard(self._wire.sock.recv_into, buffer, 1, socket.MSG_PEEK)
         if not size:
@@ -557,8 +570,12 @@ class Worker:
         self._listener = listener
         self._channel = channel  # to the master; where it ends, the worker ends too
         self._settings = settings
-        self._stopped, self._stop = os.pipe()  # all threads watch the first, which has an end once the second is closed
-        self._turn = allocate_lock()  # one idle thread waits for a connection, the others for their turn to
+        self._stopped, self._stop = (
+            os.pipe()
+        )  # all threads watch the first, which has an end once the second is closed
+        self._turn = (
+            allocate_lock()
+        )  # one idle thread waits for a connection, the others for their turn to
         self._arrivals = poll()
         self._arrivals.register(listener, POLLIN)
         self._arrivals.register(self._stopped, POLLIN)
@@ -577,7 +594,9 @@ class Worker:
         server = Server(self._settings.link, watchdog=self.watchdog)
         server.handlers = (self._on_stop_signal,)
         # They begin before the application can make others of them, and wait for their turn until it is loaded.
-        threads = [allocate_lock() for number in range(self._settings.threads)]  # each is held until its thread has ended
+        threads = [
+            allocate_lock() for number in range(self._settings.threads)
+        ]  # each is held until its thread has ended
         self._turn.acquire()
         for ended in threads:
             ended.acquire()
@@ -596,7 +615,9 @@ class Worker:
         faulthandler.enable()
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_stop_signal)
-        self._tell(READY)  # first: a request that kills the worker at once must not look like a failure to start
+        self._tell(
+            READY
+        )  # first: a request that kills the worker at once must not look like a failure to start
         try:
             self._turn.release()
             orders = poll()
@@ -675,7 +696,9 @@ class Worker:
             if self._stopped in dict(self._arrivals.poll()):
                 return None
             try:
-                descriptor, address = self._listener._accept()  # accept() makes a socket of a class that may be patched
+                descriptor, address = (
+                    self._listener._accept()
+                )  # accept() makes a socket of a class that may be patched
             except (BlockingIOError, ConnectionAbortedError):
                 continue  # another worker has it, or the front has given up
             except OSError as error:  # no more descriptors or memory
@@ -692,7 +715,10 @@ class Worker:
 
     def _is_allowed(self, address) -> bool:
         """Over unix the address is a text, and the mode of the socket says who may connect."""
-        return not isinstance(address, tuple) or address[0].removeprefix("::ffff:") in self._settings.allowed
+        return (
+            not isinstance(address, tuple)
+            or address[0].removeprefix("::ffff:") in self._settings.allowed
+        )
 
 
 # The master
@@ -778,7 +804,9 @@ class Master:
     def _fork(self, number: int) -> None:
         channel, theirs = socket.socketpair()
         channel.setblocking(False)
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # a signal to the child must not meet these handlers
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, STOP_SIGNALS
+        )  # a signal to the child must not meet these handlers
         pid = os.fork()
         if pid:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
@@ -805,7 +833,9 @@ class Master:
     def _replace_spent(self) -> None:
         """One at a time, and only while all others serve."""
         children = self._children.values()
-        if len(children) == self._settings.processes and all(READY in c.heard and not c.told_to_stop for c in children):
+        if len(children) == self._settings.processes and all(
+            READY in c.heard and not c.told_to_stop for c in children
+        ):
             for child in children:
                 if SPENT in child.heard:
                     child.stop()
@@ -843,7 +873,7 @@ class Master:
                 child.channel.close()
                 del self._children[number]
                 code = os.waitstatus_to_exitcode(status)
-                if not child.told_to_stop or code and READY in child.heard:
+                if not child.told_to_stop or (code and READY in child.heard):
                     log(f"worker {number} ended: {self._reason(child, code)}")
                 if not child.told_to_stop:
                     self._recover(child)
@@ -853,12 +883,22 @@ class Master:
             if DONE in child.heard:
                 return f"it did not exit within {EXIT} s of its last request"
             return f"a request was silent for {self._settings.silence:g} s"
-        return f"killed by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"it exited with status {code}"
+        return (
+            f"killed by signal {-code} ({signal.strsignal(-code)})"
+            if code < 0
+            else f"it exited with status {code}"
+        )
 
     def _recover(self, child: Child) -> None:
         """After a death that was not asked for: a new one, but not in a tight loop, and not where none can start."""
-        if not self._running or READY not in child.heard and not any(READY in c.heard for c in self._children.values()):
-            log("stops, since no worker comes to serve" if self._running else "did not start, since a worker did not")
+        if not self._running or (
+            READY not in child.heard and not any(READY in c.heard for c in self._children.values())
+        ):
+            log(
+                "stops, since no worker comes to serve"
+                if self._running
+                else "did not start, since a worker did not"
+            )
             self._stopping = True
             self._status = 1
         elif monotonic() - child.born < YOUNG:
@@ -880,12 +920,16 @@ def inherited_socket(environ) -> socket.socket:
     pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
     environ.pop("LISTEN_FDNAMES", None)
     if pid != str(os.getpid()) or count != "1":
-        sys.exit("pyweb_flup: needs exactly one listening socket from systemd; start it through its .socket unit")
+        sys.exit(
+            "pyweb_flup: needs exactly one listening socket from systemd; start it through its .socket unit"
+        )
     listener = socket.socket(fileno=3)
     listener.setblocking(False)
     listener.set_inheritable(False)
     if listener.family != socket.AF_UNIX:
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # which accepted connections inherit
+        listener.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # which accepted connections inherit
     return listener
 
 
@@ -896,7 +940,9 @@ def notifier(address: str | None):
         if address:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
                 try:
-                    sock.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+                    sock.sendto(
+                        state.encode(), "\0" + address[1:] if address.startswith("@") else address
+                    )
                 except OSError as error:
                     log(f"cannot tell systemd {state}: {error}")
 

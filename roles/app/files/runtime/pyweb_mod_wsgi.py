@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What a daemon process of mod_wsgi needs before it imports an application: systemd starts none of them, so that
@@ -31,7 +31,10 @@ ASSIGNMENT = re.compile(r'^(\w+)="((?:[^"\\]|\\.)*)"$', re.MULTILINE | re.DOTALL
 
 def assignments(text: str) -> dict[str, str]:
     """The variables of an EnvironmentFile of systemd, in the one form that the collection writes: every value quoted."""
-    return {name: re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL) for name, value in ASSIGNMENT.findall(text)}
+    return {
+        name: re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
+        for name, value in ASSIGNMENT.findall(text)
+    }
 
 
 def prepare(values: dict[str, str], files: list[str]) -> None:
@@ -75,7 +78,9 @@ def open_journal(identifier: str) -> None:
             os.dup2(stream.fileno(), descriptor)
     status = os.fstat(2)
     os.environ["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"
-    sys.stdout, sys.stderr = (open(descriptor, "w", encoding="utf-8", closefd=False) for descriptor in (1, 2))
+    sys.stdout, sys.stderr = (
+        open(descriptor, "w", encoding="utf-8", closefd=False) for descriptor in (1, 2)
+    )
 
 
 def serve(values: dict[str, str], files: list[str], seconds: int) -> Callable:

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What uWSGI leaves to be done: the rest of a request that nobody has read, the end of a response that has failed, and what
@@ -35,7 +35,15 @@ PATIENCE = 500
 # Seconds until a worker is replaced that could not load the application.
 PAUSE = 1
 # What uWSGI and systemd put into its environment is not meant for programs that the application starts.
-OWN_VARIABLES = ("LISTEN_FDNAMES", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "PYWEB_NOTIFY_SOCKET", "UWSGI_ORIGINAL_PROC_NAME", "UWSGI_RELOADS")
+OWN_VARIABLES = (
+    "LISTEN_FDNAMES",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "NOTIFY_SOCKET",
+    "PYWEB_NOTIFY_SOCKET",
+    "UWSGI_ORIGINAL_PROC_NAME",
+    "UWSGI_RELOADS",
+)
 
 
 class Server(pyweb_wsgi.Server):
@@ -92,7 +100,9 @@ class Server(pyweb_wsgi.Server):
             sleep(0.1)
 
     def keep(self, environ: dict) -> bytes:
-        if not self._keeper or (self._in_records and not environ.get("SERVER_SOFTWARE", "").startswith("nginx")):
+        if not self._keeper or (
+            self._in_records and not environ.get("SERVER_SOFTWARE", "").startswith("nginx")
+        ):
             return b""
         return self._keeper.keep(uwsgi.connection_fd())
 
@@ -109,7 +119,9 @@ class Server(pyweb_wsgi.Server):
             if self._in_records:
                 try:
                     connection.send(bytes(8))  # no record of FastCGI begins so
-                    connection.shutdown(socket.SHUT_WR)  # and uWSGI's own end of the response must not follow
+                    connection.shutdown(
+                        socket.SHUT_WR
+                    )  # and uWSGI's own end of the response must not follow
                 except OSError:
                     pass  # the front has gone
             if self._resets:
@@ -125,7 +137,9 @@ class Keeper:
     """
 
     def __init__(self, workers: int) -> None:
-        self._pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _worker in range(workers)]
+        self._pairs = [
+            socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _worker in range(workers)
+        ]
         for pair in self._pairs:
             for end in pair:
                 end.setblocking(False)
@@ -227,7 +241,11 @@ class Body(pyweb_wsgi.Body):
         with socket.socket(fileno=os.dup(uwsgi.connection_fd())) as connection:
             waiting = poll()
             waiting.register(connection, POLLIN)
-            data = connection.recv(size, socket.MSG_DONTWAIT) if self.left and waiting.poll(PATIENCE) else b""
+            data = (
+                connection.recv(size, socket.MSG_DONTWAIT)
+                if self.left and waiting.poll(PATIENCE)
+                else b""
+            )
             if not self._in_records:
                 self.left -= len(data)
             elif not data:

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The time limit of an application: of its silence, while a transfer may last as long as it flows.
@@ -46,7 +46,11 @@ def answer(link: str, is_head: bool = False) -> bytes:
     """A whole response that says that the time is over, as a back sends it over this link."""
     body = GATEWAY_TIMEOUT[4:]
     begin = "Status:" if link in ("fastcgi", "scgi") else "HTTP/1.1"
-    lines = [f"{begin} {GATEWAY_TIMEOUT}", "Content-Type: text/plain", f"Content-Length: {len(body)}"]
+    lines = [
+        f"{begin} {GATEWAY_TIMEOUT}",
+        "Content-Type: text/plain",
+        f"Content-Length: {len(body)}",
+    ]
     lines += ["Connection: close"] * (link == "http")
     data = "\r\n".join([*lines, "", "" if is_head else body]).encode()
     if link != "fastcgi":

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The WSGI callable that every back loads: the site's own application, seen the same over every link.
@@ -31,33 +31,35 @@ from pyweb_watchdog import UNWATCHED, Clock, Watchdog
 # What a client may have made up: a framework that believes one of these would be told a wrong address, scheme or
 # host, or a wrong proxy for its own requests (HTTP_PROXY). What is true of them is in REMOTE_ADDR, wsgi.url_scheme,
 # HTTP_HOST and SCRIPT_NAME, and of a body in CONTENT_LENGTH and CONTENT_TYPE, which some fronts send twice.
-UNTRUSTED = frozenset((
-    "HTTP_CLIENT_IP",
-    "HTTP_CONTENT_LENGTH",
-    "HTTP_CONTENT_TYPE",
-    "HTTP_FORWARDED",
-    "HTTP_PROXY",
-    "HTTP_PYWEBFRONT",
-    "HTTP_REMOTE_USER",
-    "HTTP_TRUE_CLIENT_IP",
-    "HTTP_X_CLIENT_IP",
-    "HTTP_X_FORWARDED",
-    "HTTP_X_FORWARDED_BY",
-    "HTTP_X_FORWARDED_FOR",
-    "HTTP_X_FORWARDED_HOST",
-    "HTTP_X_FORWARDED_PORT",
-    "HTTP_X_FORWARDED_PREFIX",
-    "HTTP_X_FORWARDED_PROTO",
-    "HTTP_X_FORWARDED_PROTOCOL",
-    "HTTP_X_FORWARDED_SCHEME",
-    "HTTP_X_FORWARDED_SERVER",
-    "HTTP_X_FORWARDED_SSL",
-    "HTTP_X_HOST",
-    "HTTP_X_REAL_IP",
-    "HTTP_X_SCHEME",
-    "HTTP_X_SCRIPT_NAME",
-    "HTTP_X_URL_SCHEME",
-))
+UNTRUSTED = frozenset(
+    (
+        "HTTP_CLIENT_IP",
+        "HTTP_CONTENT_LENGTH",
+        "HTTP_CONTENT_TYPE",
+        "HTTP_FORWARDED",
+        "HTTP_PROXY",
+        "HTTP_PYWEBFRONT",
+        "HTTP_REMOTE_USER",
+        "HTTP_TRUE_CLIENT_IP",
+        "HTTP_X_CLIENT_IP",
+        "HTTP_X_FORWARDED",
+        "HTTP_X_FORWARDED_BY",
+        "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_FORWARDED_HOST",
+        "HTTP_X_FORWARDED_PORT",
+        "HTTP_X_FORWARDED_PREFIX",
+        "HTTP_X_FORWARDED_PROTO",
+        "HTTP_X_FORWARDED_PROTOCOL",
+        "HTTP_X_FORWARDED_SCHEME",
+        "HTTP_X_FORWARDED_SERVER",
+        "HTTP_X_FORWARDED_SSL",
+        "HTTP_X_HOST",
+        "HTTP_X_REAL_IP",
+        "HTTP_X_SCHEME",
+        "HTTP_X_SCRIPT_NAME",
+        "HTTP_X_URL_SCHEME",
+    )
+)
 
 # The mark of a weak entity tag, and the tag; in its quotes may be what looks like the mark.
 WEAK_TAG = re.compile(r'(?:W/)?("[^"]*")')
@@ -72,9 +74,19 @@ NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VALUE = re.compile(r"[\t -~\x80-\xff]*")
 WITHOUT_BODY = ("1", "204", "304")
 # A connection's own, which an application must not send (PEP 3333, Other HTTP Features).
-HOP_BY_HOP = frozenset((
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "trailers", "transfer-encoding", "upgrade",
-))
+HOP_BY_HOP = frozenset(
+    (
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "trailers",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
 # Statuses and names that have passed the checks, so many that an application without end of them fills no memory.
 KNOWN_STATUSES: dict[str, bool] = {}  # whether a body may follow
 KNOWN_NAMES: dict[str, str] = {}  # with those in small letters that mean something here, or nothing
@@ -118,7 +130,9 @@ def load(name: str) -> Callable:
     return found
 
 
-def repairs(link: str, mount: str, allowed: frozenset[str] = frozenset()) -> tuple[Callable[[dict], None], ...]:
+def repairs(
+    link: str, mount: str, allowed: frozenset[str] = frozenset()
+) -> tuple[Callable[[dict], None], ...]:
     """The functions that mend the environ of a link, in their order. allowed: who may ask over http, if not everybody may."""
     split = (functools.partial(split_mount, mount),) if mount else ()
     always = *split, strengthen_if_match, drop_untrusted
@@ -168,7 +182,12 @@ def believe_forwarded(environ: dict) -> None:
 def believe_variables(environ: dict) -> None:
     """Take the scheme from the front's own variables: uWSGI believes a client's X-Forwarded-Proto over every link."""
     https = environ.get("HTTPS")
-    set_scheme(environ, "https" if https and https.lower() in ("on", "1") or environ.get("REQUEST_SCHEME") == "https" else "http")
+    set_scheme(
+        environ,
+        "https"
+        if (https and https.lower() in ("on", "1")) or environ.get("REQUEST_SCHEME") == "https"
+        else "http",
+    )
     if environ.get("SERVER_SOFTWARE", "").startswith("Apache"):
         set_port(environ)  # Apache has it from Host
     if not environ.get("REMOTE_USER"):
@@ -235,7 +254,7 @@ def split_mount(mount: str, environ: dict) -> None:
         if path != mount and not path.startswith(mount + "/"):
             raise Outside(f"{path!r} is not below {mount!r}")
         environ["SCRIPT_NAME"] = mount
-        environ["PATH_INFO"] = path[len(mount):]
+        environ["PATH_INFO"] = path[len(mount) :]
 
 
 def drop_untrusted(environ: dict) -> None:
@@ -243,14 +262,18 @@ def drop_untrusted(environ: dict) -> None:
         del environ[name]
 
 
-def checked(status: str, headers: Iterable[tuple[str, str]], location: str) -> tuple[list[tuple[str, str]], int | None]:
+def checked(
+    status: str, headers: Iterable[tuple[str, str]], location: str
+) -> tuple[list[tuple[str, str]], int | None]:
     """The fields of a response that a server may send on, and the length that they promise.
 
     location: the name of that field for a server that would take it, with status 200, for an order to serve another page.
     """
     if status not in KNOWN_STATUSES:
         if not isinstance(status, str) or not STATUS.fullmatch(status):
-            raise ValueError(f"the status {status!r} is not three digits, a space and a reason, without control characters (PEP 3333)")
+            raise ValueError(
+                f"the status {status!r} is not three digits, a space and a reason, without control characters (PEP 3333)"
+            )
         if len(KNOWN_STATUSES) < KNOWN:
             KNOWN_STATUSES[status] = not status.startswith(WITHOUT_BODY)
     fields = []
@@ -258,7 +281,11 @@ def checked(status: str, headers: Iterable[tuple[str, str]], location: str) -> t
     known_names = KNOWN_NAMES
     for name, value in headers:
         try:  # what is quick, and enough for nearly all
-            known = known_names[name] if value.isascii() and value.isprintable() else checked_field(name, value)
+            known = (
+                known_names[name]
+                if value.isascii() and value.isprintable()
+                else checked_field(name, value)
+            )
         except (AttributeError, KeyError, TypeError):
             known = checked_field(name, value)
         if known:
@@ -280,9 +307,13 @@ def checked_field(name: str, value: str) -> str:
         raise ValueError(f"{name!r} is no name of a field (RFC 9110, section 5.1)")
     known = str(name.lower())
     if known in HOP_BY_HOP:
-        raise ValueError(f"{name} is the server's, and no application may send it (PEP 3333, Other HTTP Features)")
+        raise ValueError(
+            f"{name} is the server's, and no application may send it (PEP 3333, Other HTTP Features)"
+        )
     if not isinstance(value, str) or not VALUE.fullmatch(value):
-        raise ValueError(f"the value {value!r} of {name} is no str of Latin-1 characters without control characters (PEP 3333)")
+        raise ValueError(
+            f"the value {value!r} of {name} is no str of Latin-1 characters without control characters (PEP 3333)"
+        )
     known = known if known in SPECIAL else ""
     if len(KNOWN_NAMES) < KNOWN:
         KNOWN_NAMES[str(name)] = known
@@ -292,7 +323,9 @@ def checked_field(name: str, value: str) -> str:
 def as_bytes(data: object) -> bytes:
     """A piece of a body; what else holds bytes is copied, since its owner may change it."""
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"the body of a response consists of bytes (PEP 3333), and not of {type(data).__name__}: {data!r:.100}")
+        raise TypeError(
+            f"the body of a response consists of bytes (PEP 3333), and not of {type(data).__name__}: {data!r:.100}"
+        )
     return bytes(data)
 
 
@@ -326,7 +359,11 @@ class FileWrapper:
         try:
             status = os.fstat(plain.fileno())
             # What the kernel makes up has no size.
-            return status.st_size if status.st_size and stat.S_ISREG(status.st_mode) and not file.tell() else None
+            return (
+                status.st_size
+                if status.st_size and stat.S_ISREG(status.st_mode) and not file.tell()
+                else None
+            )
         except (OSError, ValueError):
             return None
 
@@ -334,7 +371,9 @@ class FileWrapper:
         return wrapper(self._file, self._size)
 
 
-def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], server: Server) -> Callable:
+def wrap(
+    application: Callable, repair: Iterable[Callable[[dict], None]], server: Server
+) -> Callable:
     """The application behind the repairs, with its response begun and ended the same by every server."""
 
     def wrapped(environ: dict, start_response: Callable) -> Iterable[bytes]:
@@ -365,7 +404,9 @@ def wrap(application: Callable, repair: Iterable[Callable[[dict], None]], server
 class Server:
     """What a server leaves to be done around an application: nothing, here."""
 
-    location_of_200 = ""  # the name under which Location passes it with status 200, if it would replace the page
+    location_of_200 = (
+        ""  # the name under which Location passes it with status 200, if it would replace the page
+    )
     signals: tuple[int, ...] = ()  # those that it handles
     handlers: tuple[Callable, ...] = ()  # those of Python that it has for them
 
@@ -403,7 +444,9 @@ class Server:
 
     def begin_process(self) -> None:
         """Called in each process that serves; before the application is loaded, where the server loads it there."""
-        self._names = frozenset(name for _descriptor, name, is_listening in sockets() if is_listening)
+        self._names = frozenset(
+            name for _descriptor, name, is_listening in sockets() if is_listening
+        )
         os.register_at_fork(after_in_child=self.begin_child)
 
     def begin_child(self) -> None:
@@ -413,7 +456,10 @@ class Server:
         for number in self.signals:
             handler = _signal.getsignal(number)
             if not callable(handler) or handler in self.handlers:
-                handler = {_signal.SIGINT: _signal.default_int_handler, _signal.SIGPIPE: _signal.SIG_IGN}.get(number, _signal.SIG_DFL)
+                handler = {
+                    _signal.SIGINT: _signal.default_int_handler,
+                    _signal.SIGPIPE: _signal.SIG_IGN,
+                }.get(number, _signal.SIG_DFL)
             _signal.signal(number, handler)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
         for descriptor, name, _is_listening in sockets():
@@ -446,7 +492,13 @@ def sockets() -> list[tuple[int, object, bool]]:
             except OSError:
                 continue  # none
             try:
-                found.append((descriptor, sock.getsockname(), bool(sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN))))
+                found.append(
+                    (
+                        descriptor,
+                        sock.getsockname(),
+                        bool(sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN)),
+                    )
+                )
             except OSError:
                 pass
             finally:
@@ -475,7 +527,12 @@ class Response:
     _write: Callable | None = None
 
     def __init__(
-        self, environ: dict, start_response: Callable, server: Server, body: io.BufferedReader | None = None, file_wrapper: Callable | None = None
+        self,
+        environ: dict,
+        start_response: Callable,
+        server: Server,
+        body: io.BufferedReader | None = None,
+        file_wrapper: Callable | None = None,
     ) -> None:
         self._body = body
         self._environ = environ
@@ -490,7 +547,9 @@ class Response:
         if self._body:
             self._body.raw.clock = clock
 
-    def start(self, status: str, headers: list[tuple[str, str]], exc_info: tuple | None = None) -> Callable:
+    def start(
+        self, status: str, headers: list[tuple[str, str]], exc_info: tuple | None = None
+    ) -> Callable:
         """PEP 3333's start_response()."""
         if exc_info:
             try:
@@ -522,7 +581,9 @@ class Response:
         if not self._status:
             raise RuntimeError("the application has not called start_response()")
         if self._server.in_child:
-            os._exit(1)  # the application has returned in a child of its own, and the parent answers
+            os._exit(
+                1
+            )  # the application has returned in a child of its own, and the parent answers
         headers = self._headers
         may_have_body = KNOWN_STATUSES.get(self._status)
         if may_have_body is None:
@@ -531,7 +592,9 @@ class Response:
         if not has_body:
             self._left = 0  # Apache would compress it, to another length than that of GET
         elif self._left is None:
-            headers += self._stream_headers() if length is None else [("Content-Length", str(length))]
+            headers += (
+                self._stream_headers() if length is None else [("Content-Length", str(length))]
+            )
         elif length is not None and length != self._left:
             raise RuntimeError(f"the application has sent {length} bytes as a body of {self._left}")
         if self._server.is_behind_nginx(self._environ):
@@ -571,7 +634,9 @@ class Response:
 
     def end(self) -> bytes:
         if self._left:
-            raise RuntimeError(f"the application has sent {self._left} bytes less than its Content-Length")
+            raise RuntimeError(
+                f"the application has sent {self._left} bytes less than its Content-Length"
+            )
         self._server.settle(self._kept)
         return b"0\r\n\r\n" if self._framed else b""
 
@@ -591,7 +656,11 @@ class Response:
         size = result.size() if kind is FileWrapper else None
         if size is not None and self._left in (None, size):
             # uWSGI sends the bytes of a descriptor from the first to the last, whatever a position, a decoder or a pipe makes of them.
-            if self._file_wrapper and not self._body and self._environ.get("REQUEST_METHOD") != "HEAD":
+            if (
+                self._file_wrapper
+                and not self._body
+                and self._environ.get("REQUEST_METHOD") != "HEAD"
+            ):
                 self.begin(size)
                 return result.of_server(self._file_wrapper)
             if self._left is None:
@@ -613,7 +682,9 @@ class Response:
         if self._server.in_child:
             if not isinstance(error, SystemExit):
                 log(self._environ, traceback.format_exc())
-            os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
+            os._exit(
+                error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+            )
         if not self.begun:
             body = self.plain("500 Internal Server Error", sys.exc_info())
             log(self._environ, traceback.format_exc())
@@ -625,7 +696,9 @@ class Response:
         self._server.break_off(self._kept)
         if not isinstance(error, Exception):
             # uWSGI would end the process, and with it the requests of all its threads.
-            raise RuntimeError(f"the application has raised {type(error).__name__} within a response") from error
+            raise RuntimeError(
+                f"the application has raised {type(error).__name__} within a response"
+            ) from error
         raise error
 
 
@@ -674,10 +747,15 @@ def shown_to_nginx(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
     It looks at Content-Type alone, and for the very texts of its list: one with a blank before the semicolon, or with
     nothing after it, means the same and is not among them (RFC 9110, 5.6.6).
     """
-    if not any(name.lower() == "cache-control" and "no-transform" in value.lower() for name, value in headers):
+    if not any(
+        name.lower() == "cache-control" and "no-transform" in value.lower()
+        for name, value in headers
+    ):
         return headers
     return [
-        (name, value.replace(";", " ;", 1) if ";" in value else f"{value};") if name.lower() == "content-type" else (name, value)
+        (name, value.replace(";", " ;", 1) if ";" in value else f"{value};")
+        if name.lower() == "content-type"
+        else (name, value)
         for name, value in headers
     ]
 

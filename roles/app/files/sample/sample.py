@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sample site: one page that shows the stack which serves it.
 
@@ -21,8 +21,11 @@ from urllib.parse import parse_qs, quote
 
 HEADERS = [
     ("Cache-Control", "no-store"),
-    ("Content-Security-Policy", "default-src 'none'; img-src 'self'; style-src 'self'; "
-                                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; img-src 'self'; style-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
     ("Referrer-Policy", "no-referrer"),
     ("Vary", "Accept"),
     ("X-Content-Type-Options", "nosniff"),
@@ -144,7 +147,10 @@ def back_version(back):
     try:
         if back == "flup":
             return metadata.version(back)
-        if back in ("uwsgi", "mod_wsgi"):  # each offers a module of its name to the code it runs, and to no other
+        if back in (
+            "uwsgi",
+            "mod_wsgi",
+        ):  # each offers a module of its name to the code it runs, and to no other
             version = import_module(back).version
             return version.decode() if isinstance(version, bytes) else ".".join(map(str, version))
     except (ImportError, AttributeError):
@@ -182,26 +188,57 @@ def page(facts, mount):
         step("Browser", "you", {"address": facts["environ"].get("REMOTE_ADDR")}),
         step("Front", front, {"version": versions["front"]}),
         step("Link", link, {"transport": facts["transport"], "endpoint": facts["endpoint"]}),
-        step("Back", back, {"version": versions["back"], "process": facts["process"], "thread": facts["thread"],
-                            "user": facts["user"]}),
-        step("Application", facts["site"] or "sample", {"release": facts["release"], "Python": versions["python"],
-                                                        "Debian": versions["debian"]}),
+        step(
+            "Back",
+            back,
+            {
+                "version": versions["back"],
+                "process": facts["process"],
+                "thread": facts["thread"],
+                "user": facts["user"],
+            },
+        ),
+        step(
+            "Application",
+            facts["site"] or "sample",
+            {
+                "release": facts["release"],
+                "Python": versions["python"],
+                "Debian": versions["debian"],
+            },
+        ),
     ]
-    rows = (f'<tr><th scope="row">{text(name)}</th><td>{text(value)}</td></tr>'
-            for name, value in facts["environ"].items())
-    return LAYOUT.format(mount=mount, title=text(f"It works: {front} and {back}"), body=PAGE.format(
-        mount=mount, summary=text(f"{front} serves this Python application through {back}."),
-        steps="\n".join(steps), rows="\n".join(rows)))
+    rows = (
+        f'<tr><th scope="row">{text(name)}</th><td>{text(value)}</td></tr>'
+        for name, value in facts["environ"].items()
+    )
+    return LAYOUT.format(
+        mount=mount,
+        title=text(f"It works: {front} and {back}"),
+        body=PAGE.format(
+            mount=mount,
+            summary=text(f"{front} serves this Python application through {back}."),
+            steps="\n".join(steps),
+            rows="\n".join(rows),
+        ),
+    )
 
 
 def step(role, name, details):
-    items = "".join(f"<div><dt>{text(label)}</dt><dd>{text(value)}</dd></div>"
-                    for label, value in details.items() if value is not None)
-    return f"<li><h3>{role}</h3><p>{text(name)}</p>" + (f"<dl>{items}</dl>" if items else "") + "</li>"
+    items = "".join(
+        f"<div><dt>{text(label)}</dt><dd>{text(value)}</dd></div>"
+        for label, value in details.items()
+        if value is not None
+    )
+    return (
+        f"<li><h3>{role}</h3><p>{text(name)}</p>" + (f"<dl>{items}</dl>" if items else "") + "</li>"
+    )
 
 
 def error(status, reason, mount):
-    return LAYOUT.format(mount=mount, title=status, body=ERROR.format(status=status, reason=reason, mount=mount))
+    return LAYOUT.format(
+        mount=mount, title=status, body=ERROR.format(status=status, reason=reason, mount=mount)
+    )
 
 
 def text(value):

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Builds a package (PEP 517), and leaves traps for root, who finishes the release after it."""
@@ -22,7 +22,7 @@ def set_traps() -> None:
         os.symlink(f"/root/planted-{name}", f"{packages}/{name}")
     # The release shall count as finished before it is root's.
     with open(f"{environment}/.complete", "w", encoding="utf-8") as file:
-        file.write("%d.%d" % sys.version_info[:2])
+        file.write("{}.{}".format(*sys.version_info))
     # This shall stay writable when the release is root's.
     for name, mode in (("open.py", 0o666), ("set-id", 0o6755)):
         with open(f"{release}/{name}", "w", encoding="utf-8"):
@@ -33,7 +33,15 @@ def set_traps() -> None:
             pass
     os.mkdir(f"{release}/open")
     os.chmod(f"{release}/open", 0o777)
-    for place in ("/tmp", "/var/tmp", "/dev/shm", "/run/lock", "/srv/www", "/var/lib/pyweb", "/var/spool/cron/crontabs"):
+    for place in (
+        "/tmp",
+        "/var/tmp",
+        "/dev/shm",
+        "/run/lock",
+        "/srv/www",
+        "/var/lib/pyweb",
+        "/var/spool/cron/crontabs",
+    ):
         try:
             with open(f"{place}/built-by-a-site", "w", encoding="utf-8"):
                 pass
@@ -58,7 +66,9 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     with zipfile.ZipFile(f"{wheel_directory}/{name}", "w") as wheel:
         wheel.writestr("hostile.py", "")
         wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: hostile\nVersion: 1.0\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         files = ("hostile.py", f"{info}/METADATA", f"{info}/WHEEL", f"{info}/RECORD")
         wheel.writestr(f"{info}/RECORD", "".join(f"{file},,\n" for file in files))
     return name

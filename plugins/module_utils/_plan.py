@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The plan: from the values of an inventory to finished sites, or to every fault in them.
@@ -10,17 +10,28 @@ a new server is a new row here and a new role.
 
 from __future__ import annotations
 
-import re
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ansible_collections.pyweb.stack.plugins.module_utils.place import LOOPBACK, Place
-from ansible_collections.pyweb.stack.plugins.module_utils.site import Faults, check_site, kind_of, nearest
-from ansible_collections.pyweb.stack.plugins.module_utils.tls import PORT as TLS_PORT
-from ansible_collections.pyweb.stack.plugins.module_utils.tls import PROFILES, check_tls, of_host, refuse_disagreement, settle
+from ansible_collections.pyweb.stack.plugins.module_utils._site import (
+    Faults,
+    check_site,
+    kind_of,
+    nearest,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._tls import PORT as TLS_PORT
+from ansible_collections.pyweb.stack.plugins.module_utils._tls import (
+    PROFILES,
+    check_tls,
+    of_host,
+    refuse_disagreement,
+    settle,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._topology import LOOPBACK, Place
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,9 @@ FRONTS = {
 BACKS = {
     "uwsgi": Back(links=("uwsgi", "http", "fastcgi", "scgi"), needs_system_python=True),
     "flup": Back(links=("scgi", "fastcgi"), requirements=("flup==1.0.3",)),
-    "mod_wsgi": Back(links=(EMBEDDED, "http"), tasks=80, needs_system_python=True, starts_with_environment=False),
+    "mod_wsgi": Back(
+        links=(EMBEDDED, "http"), tasks=80, needs_system_python=True, starts_with_environment=False
+    ),
 }
 TRANSPORTS = ("unix", "tcp")
 # What a site may take of its host.
@@ -99,11 +112,23 @@ LIMITS = ("memory_max", "cpu_quota", "tasks_max")
 TCP_ONLY = {
     ("mod_wsgi", "http"): "Apache httpd, which runs mod_wsgi, listens on no Unix socket",
     ("cherokee", "http"): "Cherokee speaks http to no Unix socket",
-    ("cherokee", "fastcgi"): "over FastCGI on a Unix socket Cherokee answers 500 to many requests with an empty body, after the application has seen them",
+    (
+        "cherokee",
+        "fastcgi",
+    ): "over FastCGI on a Unix socket Cherokee answers 500 to many requests with an empty body, after the application has seen them",
 }
 # What of a host goes with the sites and servers that it shall have no longer, and how that may be written.
 REMOVAL = {"prune": True, "remove_data": False, "remove_packages": False}
-FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+FLAGS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
 # What the C library and Python read as a process starts, and nothing can make up for later (ld.so(8), mallopt(3), python --help-env).
 READ_AT_START = re.compile(
     "(LD|MALLOC)_.+|GLIBC_TUNABLES|PYTHON("
@@ -144,15 +169,23 @@ def links_between(front: str, back: str) -> tuple[str, ...]:
 
 def links_of(fronts: tuple[str, ...], back: str) -> tuple[str, ...]:
     """The links that this back and all of these fronts speak, the best first; a link that one of them serves poorly comes last."""
-    both = (link for link in BACKS[back].links if all(link in FRONTS[front].links for front in fronts))
-    return tuple(sorted(both, key=lambda link: any(link in FRONTS[front].poor_links for front in fronts)))
+    both = (
+        link for link in BACKS[back].links if all(link in FRONTS[front].links for front in fronts)
+    )
+    return tuple(
+        sorted(both, key=lambda link: any(link in FRONTS[front].poor_links for front in fronts))
+    )
 
 
 def transports_of(front: str, back: str, link: str) -> tuple[str, ...]:
     """The transports that this link of theirs can run over, the best first; none where the back runs inside the front."""
     if link == EMBEDDED:
         return ()
-    return tuple(transport for transport in TRANSPORTS if transport == "tcp" or not why_tcp(front, back, link))
+    return tuple(
+        transport
+        for transport in TRANSPORTS
+        if transport == "tcp" or not why_tcp(front, back, link)
+    )
 
 
 def why_tcp(front: str, back: str, link: str) -> str | None:
@@ -162,7 +195,12 @@ def why_tcp(front: str, back: str, link: str) -> str | None:
 
 def combinations() -> list[tuple[str, str, str]]:
     """Every front, back and link that work together."""
-    return [(front, back, link) for front in FRONTS for back in BACKS for link in links_between(front, back)]
+    return [
+        (front, back, link)
+        for front in FRONTS
+        for back in BACKS
+        for link in links_between(front, back)
+    ]
 
 
 def sample_site(front: str, source: str) -> dict:
@@ -214,7 +252,10 @@ def _endpoints(site: dict, hosts: list[str], taken: set[int]) -> list[dict]:
     own = "/own" if site["back"] == "mod_wsgi" else ""
     port = _port(f"{site['name']}/{site['back']}/{site['link']}{own}", taken)
     written = [(host, f"[{host}]" if ":" in host else host) for host in hosts]
-    return [{"transport": "tcp", "host": host, "port": port, "address": f"{name}:{port}"} for host, name in written]
+    return [
+        {"transport": "tcp", "host": host, "port": port, "address": f"{name}:{port}"}
+        for host, name in written
+    ]
 
 
 def _unit(site: dict, front: str) -> str:
@@ -261,8 +302,15 @@ def _timeouts(site: dict) -> dict[str, int]:
 
 def _build(site: dict, contents: str) -> str:
     """What is going to be built of a site, in words."""
-    source, requirements = site["source"].get("path") or site["source"].get("package"), site["requirements"]
-    needs = requirements if isinstance(requirements, str) else ", ".join(requirements) or "no requirements"
+    source, requirements = (
+        site["source"].get("path") or site["source"].get("package"),
+        site["requirements"],
+    )
+    needs = (
+        requirements
+        if isinstance(requirements, str)
+        else ", ".join(requirements) or "no requirements"
+    )
     return f"{site['name']} - release {site['release']['id']} from {source}{f' ({contents})' if contents else ''}, {site['python']}, {needs}"
 
 
@@ -278,14 +326,20 @@ def _runtime(site: dict) -> dict[str, str]:
     return {"PYWEB_SITE": site["name"], **where, **allowed, **known}
 
 
-def _stack(faults: Faults, where: str, site: dict, host: dict, fronts: tuple[str, ...], place: Place) -> None:
+def _stack(
+    faults: Faults, where: str, site: dict, host: dict, fronts: tuple[str, ...], place: Place
+) -> None:
     """Settle a site's back, link and transport. fronts: the servers before it, or none where one of them is unknown."""
     back = site["back"] or host["back"]
-    link = site["link"] or (host["link"] if not site["back"] or site["back"] == host["back"] else None)
+    link = site["link"] or (
+        host["link"] if not site["back"] or site["back"] == host["back"] else None
+    )
     back = _choice(faults, f"{where}back" if site["back"] else "back", back, BACKS)
     transport = site["transport"] or host["transport"]
     if transport:
-        transport = _choice(faults, f"{where}transport" if site["transport"] else "transport", transport, TRANSPORTS)
+        transport = _choice(
+            faults, f"{where}transport" if site["transport"] else "transport", transport, TRANSPORTS
+        )
     if back:
         possible = links_of(fronts, back)
         if link is None:
@@ -305,20 +359,39 @@ def _stack(faults: Faults, where: str, site: dict, host: dict, fronts: tuple[str
             )
             link = None
         if link and fronts:
-            transport = _transport(faults, where, site, transport, [(front, back, link) for front in fronts], place)
+            transport = _transport(
+                faults, where, site, transport, [(front, back, link) for front in fronts], place
+            )
     site.update(back=back, link=link, transport=transport)
 
 
-def _transport(faults: Faults, where: str, site: dict, chosen: str | None, stacks: list[tuple[str, str, str]], place: Place) -> str | None:
+def _transport(
+    faults: Faults,
+    where: str,
+    site: dict,
+    chosen: str | None,
+    stacks: list[tuple[str, str, str]],
+    place: Place,
+) -> str | None:
     """The transport of a site whose fronts, back and link are known: the chosen one, or the best."""
     if stacks[0][2] == EMBEDDED:
         if site["transport"]:
-            faults.add(f"{where}transport", f"{EMBEDDED!r} runs inside front {stacks[0][0]} and has no transport; leave the key out")
+            faults.add(
+                f"{where}transport",
+                f"{EMBEDDED!r} runs inside front {stacks[0][0]} and has no transport; leave the key out",
+            )
         return None
-    why = "the groups fronts and backs put them on different hosts" if place.apart else next(filter(None, (why_tcp(*stack) for stack in stacks)), None)
+    why = (
+        "the groups fronts and backs put them on different hosts"
+        if place.apart
+        else next(filter(None, (why_tcp(*stack) for stack in stacks)), None)
+    )
     possible = ("tcp",) if why else TRANSPORTS
     if chosen and chosen not in possible:
-        faults.add(f"{where}transport" if site["transport"] else "transport", f"{chosen!r} is not possible: {why}; use tcp")
+        faults.add(
+            f"{where}transport" if site["transport"] else "transport",
+            f"{chosen!r} is not possible: {why}; use tcp",
+        )
     return chosen or possible[0]
 
 
@@ -327,7 +400,7 @@ def plan(
     sources: dict | None = None,
     runtime: str = "",
     sample_source: str = "sample",
-    place: Place = Place(),
+    place: Place | None = None,
     variables: dict | None = None,
     certificates: dict | None = None,
     debian: int | None = None,
@@ -344,19 +417,30 @@ def plan(
     debian: the release of the host, where it is known.
     Raises PlanError with all faults.
     """
+    place = place or Place()
     faults = Faults()
-    host = {key: values.get(key) or DEFAULTS.get(key) for key in ("front", "back", "link", "transport")}
-    servers = tuple(server or DEFAULTS["front"] for server in place.servers) if place.apart else (host["front"],)
+    host = {
+        key: values.get(key) or DEFAULTS.get(key) for key in ("front", "back", "link", "transport")
+    }
+    servers = (
+        tuple(server or DEFAULTS["front"] for server in place.servers)
+        if place.apart
+        else (host["front"],)
+    )
     fronts = tuple(filter(None, [_choice(faults, "front", server, FRONTS) for server in servers]))
     fronts = fronts if len(fronts) == len(servers) else ()
     front = host["front"] if fronts and place.is_front else None
     if front and variables is not None:
         _refuse_unnamed(faults, front, variables)
-    removal = {key: _flag(faults, key, values.get(key), default) for key, default in REMOVAL.items()}
+    removal = {
+        key: _flag(faults, key, values.get(key), default) for key, default in REMOVAL.items()
+    }
     # Also where every site has values of its own.
     _choice(faults, "back", host["back"], BACKS)
     _choice(faults, "transport", host["transport"] or TRANSPORTS[0], TRANSPORTS)
-    profile = _choice(faults, "tls_profile", values.get("tls_profile") or DEFAULTS["tls_profile"], PROFILES)
+    profile = _choice(
+        faults, "tls_profile", values.get("tls_profile") or DEFAULTS["tls_profile"], PROFILES
+    )
 
     given = values.get("sites")
     if given is None or given == []:
@@ -379,11 +463,15 @@ def plan(
             _refuse_planted(faults, site, fronts)
             _refuse_limits(faults, site)
             _refuse_late(faults, site)
-            site["tls"] = check_tls(faults, site, tuple(server for server in fronts if not FRONTS[server].tls))
+            site["tls"] = check_tls(
+                faults, site, tuple(server for server in fronts if not FRONTS[server].tls)
+            )
             sites.append(site)
     if not given:
         _stack(faults, "", dict.fromkeys(("back", "link", "transport")), host, fronts, place)
-    _refuse_clashes(faults, sites + absent, {key for server in fronts for key in FRONTS[server].shared})
+    _refuse_clashes(
+        faults, sites + absent, {key for server in fronts for key in FRONTS[server].shared}
+    )
     refuse_disagreement(faults, sites)
     if faults:
         raise PlanError(faults.lines)
@@ -399,11 +487,19 @@ def plan(
         site["back_requirements"] = list(BACKS[site["back"]].requirements)
         site["needs_system_python"] = BACKS[site["back"]].needs_system_python
         site["script_name"] = "" if site["mount"] == "/" else site["mount"]
-        site["endpoints"] = _endpoints(site, list(place.backs.values()) if place.apart else [LOOPBACK], taken)
-        own = [endpoint for endpoint in site["endpoints"] if not place.apart or endpoint["host"] == place.backs.get(place.host)]
+        site["endpoints"] = _endpoints(
+            site, list(place.backs.values()) if place.apart else [LOOPBACK], taken
+        )
+        own = [
+            endpoint
+            for endpoint in site["endpoints"]
+            if not place.apart or endpoint["host"] == place.backs.get(place.host)
+        ]
         site["endpoint"] = next(iter(own), None)
         site["allowed"] = place.allowed if site["endpoint"] else []
-        site["release"] = _release(site, source.get("digest", ""), runtime + "".join(site["back_requirements"]))
+        site["release"] = _release(
+            site, source.get("digest", ""), runtime + "".join(site["back_requirements"])
+        )
         site["build"] = _build(site, source.get("contents", ""))
         site["account"] = name
         site["host"] = _host(site["server_names"], server_names)
@@ -417,9 +513,17 @@ def plan(
         site["tls"] = settle(site, (certificates or {}).get(name))
         # The link to the current release is the back's; a front alone goes over to a new one by a reload.
         release = f"{SITES_ROOT}/{name}/current" if place.is_back else site["release"]["path"]
-        site["directories"] = [static["path"] for static in site["static"] if not static["path"].startswith("/")]
+        site["directories"] = [
+            static["path"] for static in site["static"] if not static["path"].startswith("/")
+        ]
         site["serves_release"] = bool(site["directories"])
-        site["published"] = sorted({static["path"].rstrip("/") for static in site["static"] if is_below(static["path"], STATE_ROOT)})
+        site["published"] = sorted(
+            {
+                static["path"].rstrip("/")
+                for static in site["static"]
+                if is_below(static["path"], STATE_ROOT)
+            }
+        )
         site["passed"] = passed(site["published"], f"{STATE_ROOT}/{name}")
         for static in site["static"]:
             static["url"] = site["script_name"] + static["url"]
@@ -463,12 +567,18 @@ def _refuse_unserved(faults: Faults, site: dict, place: Place) -> None:
         path, where = static["path"] or "", f"sites[{site['label']}].static[{number}].path"
         hidden = next((folder for folder in HIDDEN if f"{path}/".startswith(f"{folder}/")), None)
         if hidden:
-            faults.add(where, f"{path!r} is below {hidden}, which the sandbox hides from the front; choose another directory, such as one below /srv")
+            faults.add(
+                where,
+                f"{path!r} is below {hidden}, which the sandbox hides from the front; choose another directory, such as one below /srv",
+            )
         if not f"{path}/".startswith(f"{STATE_ROOT}/"):
             continue
         own = f"{STATE_ROOT}/{site['name']}"
         if not is_below(path, own):
-            faults.add(where, f"{path!r} holds more than files for everybody; name a directory below {own}/, such as {own}/media/")
+            faults.add(
+                where,
+                f"{path!r} holds more than files for everybody; name a directory below {own}/, such as {own}/media/",
+            )
         elif place.apart:
             faults.add(
                 where,
@@ -482,22 +592,33 @@ def _refuse_unnamed(faults: Faults, front: str, variables: dict) -> None:
     named_by = FRONTS[front].named_by
     given = {name: variables[name] for name in named_by if variables.get(name)}
     if named_by and not given:
-        faults.add("front", f"Debian carries no {front}; say where yours comes from by {' or '.join(named_by)} (see the README of the role front_{front})")
+        faults.add(
+            "front",
+            f"Debian carries no {front}; say where yours comes from by {' or '.join(named_by)} (see the README of the role front_{front})",
+        )
     for name, value in given.items():
         if not isinstance(value, str):
             faults.add(name, f"expected a text, got {value!r}")
         elif value.startswith(("http://", "https://")):
             if not variables.get(f"{name}_checksum"):
-                faults.add(f"{name}_checksum", f"missing: the checksum of {value}, such as sha256:...")
+                faults.add(
+                    f"{name}_checksum", f"missing: the checksum of {value}, such as sha256:..."
+                )
         elif not value.startswith("/") and (value.endswith(".deb") or "/" in value):
-            faults.add(name, f"{value!r} is not absolute; write an absolute path on the controller, such as {{{{ inventory_dir }}}}/{value}")
+            faults.add(
+                name,
+                f"{value!r} is not absolute; write an absolute path on the controller, such as {{{{ inventory_dir }}}}/{value}",
+            )
 
 
 def _refuse_beyond(faults: Faults, site: dict, fronts: tuple[str, ...]) -> None:
     for front in fronts:
         for key, most in FRONTS[front].limits:
             if site[key] is not None and site[key] > most:
-                faults.add(f"sites[{site['label']}].{key}", f"{site[key]} is more than front {front} can tell; the most is {most}")
+                faults.add(
+                    f"sites[{site['label']}].{key}",
+                    f"{site[key]} is more than front {front} can tell; the most is {most}",
+                )
 
 
 def _refuse_planted(faults: Faults, site: dict, fronts: tuple[str, ...]) -> None:
@@ -506,7 +627,10 @@ def _refuse_planted(faults: Faults, site: dict, fronts: tuple[str, ...]) -> None
         for number, static in enumerate(site["static"]) if FRONTS[front].follows_links else ():
             if static["path"] and static["path"].startswith(WRITTEN_BY_SITES):
                 what = f"{static['path']!r} is a directory that the site writes, and front {front} follows every link in it, also to other sites' files"
-                faults.add(f"sites[{site['label']}].static[{number}].path", f"{what}; let the application serve these files, or choose another front")
+                faults.add(
+                    f"sites[{site['label']}].static[{number}].path",
+                    f"{what}; let the application serve these files, or choose another front",
+                )
 
 
 def _refuse_late(faults: Faults, site: dict) -> None:
@@ -516,7 +640,10 @@ def _refuse_late(faults: Faults, site: dict) -> None:
             for name in sorted(filter(READ_AT_START.fullmatch, site[key] or ())):
                 others = ", ".join(back for back in BACKS if BACKS[back].starts_with_environment)
                 what = f"{name!r} is read as a process starts, and those of back {site['back']} have the site's variables only later"
-                faults.add(f"sites[{site['label']}].{key}", f"{what}; leave it out, or choose another back: {others}")
+                faults.add(
+                    f"sites[{site['label']}].{key}",
+                    f"{what}; leave it out, or choose another back: {others}",
+                )
 
 
 def _refuse_limits(faults: Faults, site: dict) -> None:
@@ -526,7 +653,10 @@ def _refuse_limits(faults: Faults, site: dict) -> None:
         possible = ", ".join(link for link in BACKS[site["back"]].links if link != EMBEDDED)
         for key in LIMITS:
             if site[key] is not None:
-                faults.add(f"{where}.{key}", f"{EMBEDDED!r} runs inside the front, which has no limits for one site; leave the key out, or use link {possible}")
+                faults.add(
+                    f"{where}.{key}",
+                    f"{EMBEDDED!r} runs inside the front, which has no limits for one site; leave the key out, or use link {possible}",
+                )
     elif None not in (site["tasks_max"], site["back"], site["processes"], site["threads"]):
         least = site["processes"] * (site["threads"] + 2) + BACKS[site["back"]].tasks
         if site["tasks_max"] < least:
@@ -542,7 +672,10 @@ def _refuse_clashes(faults: Faults, sites: list[dict], shared: Collection[str]) 
         if site["name"]:
             names[site["name"]] = names.get(site["name"], 0) + 1
             if names[site["name"]] == 2:
-                faults.add(f"sites[{label}].name", f"{site['name']!r} is the name of more than one site; give each a name of its own")
+                faults.add(
+                    f"sites[{label}].name",
+                    f"{site['name']!r} is the name of more than one site; give each a name of its own",
+                )
         if site["server_names"] is None or site["mount"] is None:
             continue
         for server_name in site["server_names"] or [""]:
@@ -558,7 +691,10 @@ def _refuse_clashes(faults: Faults, sites: list[dict], shared: Collection[str]) 
                 for key in shared:
                     if site[key] != other[key] and None not in (site[key], other[key]):
                         what = f"{site[key]} is not the {other[key]} of site {other['label']!r}"
-                        faults.add(f"sites[{label}].{key}", f"{what}, and the front has one for all sites of a server name; make them equal")
+                        faults.add(
+                            f"sites[{label}].{key}",
+                            f"{what}, and the front has one for all sites of a server name; make them equal",
+                        )
                 _refuse_hidden(faults, site, other)
                 _refuse_hidden(faults, other, site)
             others.append(site)
@@ -571,7 +707,10 @@ def _refuse_hidden(faults: Faults, outer: dict, inner: dict) -> None:
         if len(inner["mount"]) <= len(outer["mount"]):
             continue
         if url.startswith(f"{inner['mount']}/"):
-            faults.add(f"sites[{outer['label']}].static", f"{url!r} is below the mount of site {inner['label']!r}, {inner['mount']!r}; choose another URL")
+            faults.add(
+                f"sites[{outer['label']}].static",
+                f"{url!r} is below the mount of site {inner['label']!r}, {inner['mount']!r}; choose another URL",
+            )
         elif static["url"] and f"{inner['mount']}/".startswith(url):
             what = f"{inner['mount']!r} is below the files of site {outer['label']!r}, {url!r}; choose another mount or URL"
             faults.add(f"sites[{inner['label']}].mount", what)
@@ -601,7 +740,11 @@ def _by_role(front: str | None, sites: list[dict], place: Place) -> dict:
     def part(keys, chosen):
         return [{key: site[key] for key in keys} for site in chosen]
 
-    backs = [back for back in BACKS if any(site["back"] == back for site in sites)] if place.is_back else []
+    backs = (
+        [back for back in BACKS if any(site["back"] == back for site in sites)]
+        if place.is_back
+        else []
+    )
     # A front alone serves static files out of releases, and runs nothing.
     served = [site for site in sites if site["serves_release"]] if front else []
     embedded = [site for site in sites if site["link"] == EMBEDDED]
@@ -610,18 +753,31 @@ def _by_role(front: str | None, sites: list[dict], place: Place) -> dict:
         "front": front,
         "asks": bool(front and FRONTS[front].asks),
         "backs": backs,
-        "sets": ["app", *(f"back_{back}" for back in backs), *([f"front_{front}"] if front else [])],
+        "sets": [
+            "app",
+            *(f"back_{back}" for back in backs),
+            *([f"front_{front}"] if front else []),
+        ],
         "ports": [{"port": port, "unit": FRONTS[front].unit} for port in ports] if front else [],
         "serves": sorted(_of_others(sites)) if front else [],
         "table": [_row(site, front, place) for site in sites],
         "app_sites": part(APP_KEYS, sites if place.is_back else served),
         **{
-            f"back_{back}_sites": part(BACK_KEYS, [site for site in sites if site["back"] == back and site["link"] != EMBEDDED])
+            f"back_{back}_sites": part(
+                BACK_KEYS,
+                [site for site in sites if site["back"] == back and site["link"] != EMBEDDED],
+            )
             for back in backs
         },
-        **({f"front_{front}_embedded_sites": part(EMBEDDED_KEYS, embedded)} if front and EMBEDDED in FRONTS[front].links else {}),
+        **(
+            {f"front_{front}_embedded_sites": part(EMBEDDED_KEYS, embedded)}
+            if front and EMBEDDED in FRONTS[front].links
+            else {}
+        ),
         **({f"front_{front}_sites": part(FRONT_KEYS, sites)} if front else {}),
-        "upstreams": [target for site in sites for target in _upstreams(site, place)] if front else [],
+        "upstreams": [target for site in sites for target in _upstreams(site, place)]
+        if front
+        else [],
         "targets": [_front_target(site, front, place) for site in sites] if front else [],
     }
 
@@ -644,13 +800,22 @@ def _row(site: dict, front: str | None, place: Place) -> dict:
 def _of_others(sites: list[dict]) -> set[str]:
     """Directories of static files that nothing of a site makes, and that have to be there."""
     paths = {static["path"] for site in sites for static in site["static"]}
-    return {path for path in paths if not is_below(path, SITES_ROOT) and not is_below(path, STATE_ROOT)}
+    return {
+        path for path in paths if not is_below(path, SITES_ROOT) and not is_below(path, STATE_ROOT)
+    }
 
 
 def _host(server_names: list[str], taken: set[str]) -> str:
     """A name that leads to a site and to no other: where it has a wildcard or none, one that no site names."""
     name = next(iter(server_names), None)
-    possible = (name.replace("*", label) for label in ("www", *(f"www{number}" for number in range(len(taken))))) if name else ("localhost", "nobody.invalid")
+    possible = (
+        (
+            name.replace("*", label)
+            for label in ("www", *(f"www{number}" for number in range(len(taken))))
+        )
+        if name
+        else ("localhost", "nobody.invalid")
+    )
     return next(host for host in possible if host == name or host not in taken)
 
 
@@ -671,10 +836,18 @@ def _target(site: dict, link: str, endpoint: dict, unit: str | None) -> dict:
 
 def _front_target(site: dict, front: str, place: Place) -> dict:
     """The site as clients reach it. Its tracebacks are in the log of its back, where that is on this host."""
-    through = {"transport": "tcp", "host": LOOPBACK, "port": TLS_PORT if site["tls"] else FRONT_PORT}
+    through = {
+        "transport": "tcp",
+        "host": LOOPBACK,
+        "port": TLS_PORT if site["tls"] else FRONT_PORT,
+    }
     log = f"{site['unit']}.service" if place.is_back else None
     target = {**_target(site, "http", through, FRONTS[front].unit), "log": log}
-    return {**target, "scheme": "https", "certificate": site["tls"]["certificate"]} if site["tls"] else target
+    return (
+        {**target, "scheme": "https", "certificate": site["tls"]["certificate"]}
+        if site["tls"]
+        else target
+    )
 
 
 def _own_target(site: dict) -> dict:
@@ -693,7 +866,16 @@ def _upstreams(site: dict, place: Place) -> list[tuple[str, dict]]:
     for back, endpoint in zip(place.backs, site["endpoints"]) if place.apart else ():
         own = place.fronts[place.host]
         hint = f"check link_address of host {back} and of this host, {own}, and that the firewall of {back} lets this host connect to port {endpoint['port']}"
-        found.append((back, {**_target(site, site["link"], endpoint, None), "name": f"{site['name']} on {back}", "hint": hint}))
+        found.append(
+            (
+                back,
+                {
+                    **_target(site, site["link"], endpoint, None),
+                    "name": f"{site['name']} on {back}",
+                    "hint": hint,
+                },
+            )
+        )
     return found
 
 
@@ -714,19 +896,36 @@ def vhosts(sites: list[dict]) -> list[dict]:
         if name:
             host["names"].append(name)
     rank = {"exact": 0, "wildcard": 1, "catch-all": 2}
-    return sorted(grouped.values(), key=lambda host: (rank[host["kind"]], -max(map(len, host["names"]), default=0), host["names"]))
+    return sorted(
+        grouped.values(),
+        key=lambda host: (
+            rank[host["kind"]],
+            -max(map(len, host["names"]), default=0),
+            host["names"],
+        ),
+    )
 
 
 def mistyped_variables(values: dict, options: dict[str, dict]) -> list[str]:
     """Faults of the roles' variables (name to value, which may be a template): a list or a boolean that is given as another text, as -e does."""
-    types = {name: option.get("type", "str") for known in options.values() for name, option in known.items()}
+    types = {
+        name: option.get("type", "str")
+        for known in options.values()
+        for name, option in known.items()
+    }
     faults = []
     for name, value in sorted(values.items()):
         if isinstance(value, str) and "{{" in value:
             continue
         if types.get(name) == "list" and not isinstance(value, list):
-            faults.append(f"{name}: expected a list, got {value!r}; with -e write JSON: '{{\"{name}\": [...]}}'")
-        if types.get(name) == "bool" and not isinstance(value, bool) and str(value).lower() not in FLAGS:
+            faults.append(
+                f"{name}: expected a list, got {value!r}; with -e write JSON: '{{\"{name}\": [...]}}'"
+            )
+        if (
+            types.get(name) == "bool"
+            and not isinstance(value, bool)
+            and str(value).lower() not in FLAGS
+        ):
             faults.append(f"{name}: expected true or false, got {value!r}")
     return faults
 

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Which releases a host has, and what one must not hold."""
@@ -20,9 +20,11 @@ def version_of(python: str) -> str | None:
     """Major and minor version of an interpreter, or None where it does not run."""
     found = shutil.which(python)
     if found and os.path.realpath(found) == os.path.realpath(sys.executable):
-        return "%d.%d" % sys.version_info[:2]
+        return "{}.{}".format(*sys.version_info)
     try:
-        return subprocess.run([python, "-c", VERSION], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            [python, "-c", VERSION], capture_output=True, text=True, check=True
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -33,7 +35,12 @@ def complete(site: dict, wanted: str | None) -> bool:
     Only root's marker counts: what the site's account builds may leave one of its own.
     """
     marker = Path(site["release"]["path"], COMPLETE)
-    return marker.is_file() and not marker.is_symlink() and marker.stat().st_uid == 0 and marker.read_text() == wanted
+    return (
+        marker.is_file()
+        and not marker.is_symlink()
+        and marker.stat().st_uid == 0
+        and marker.read_text() == wanted
+    )
 
 
 def outward_links(root: str) -> list[tuple[str, str]]:
@@ -73,4 +80,9 @@ def lacking(site: dict) -> list[str]:
 
 def lacking_of(sites: list[dict]) -> list[str]:
     """The same of all releases that are there."""
-    return [words for site in sites if Path(site["release"]["path"], COMPLETE).is_file() for words in lacking(site)]
+    return [
+        words
+        for site in sites
+        if Path(site["release"]["path"], COMPLETE).is_file()
+        for words in lacking(site)
+    ]

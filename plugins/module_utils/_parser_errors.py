@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What a server's parser complains about, together with the lines that it points at: they exist on no disk when it refuses them."""
@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-from typing import Optional
 
 # How the parsers name a place. Where one line names several, each includes the next, and the last is where the fault is.
 PLACES = (
@@ -44,9 +43,17 @@ def _places(words: str, texts: dict[str, str]) -> list[tuple[str, int]]:
     return found
 
 
-def _place(sentence: str, texts: dict[str, str]) -> Optional[tuple[str, int]]:
-    named = [(match["path"], int(match["line"])) for pattern in PLACES for match in pattern.finditer(sentence)]
-    known = [(path, max(1, min(line, len(_lines(texts[path]))))) for path, line in named if texts.get(path)]
+def _place(sentence: str, texts: dict[str, str]) -> tuple[str, int] | None:
+    named = [
+        (match["path"], int(match["line"]))
+        for pattern in PLACES
+        for match in pattern.finditer(sentence)
+    ]
+    known = [
+        (path, max(1, min(line, len(_lines(texts[path])))))
+        for path, line in named
+        if texts.get(path)
+    ]
     return known[-1] if known else None
 
 
@@ -60,4 +67,12 @@ def _excerpt(path: str, line: int, text: str) -> str:
     first = max(1, line - AROUND)
     numbered = list(enumerate(lines, 1))[first - 1 : line + AROUND]
     width = len(str(numbered[-1][0]))
-    return "\n".join([f"{path}:{line}", *(f"{'>' if number == line else ' '} {number:{width}} | {content}" for number, content in numbered)])
+    return "\n".join(
+        [
+            f"{path}:{line}",
+            *(
+                f"{'>' if number == line else ' '} {number:{width}} | {content}"
+                for number, content in numbered
+            ),
+        ]
+    )

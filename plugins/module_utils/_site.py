@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The vocabulary of a site: its keys, their types, units, defaults and limits, and the faults of what does not keep to them."""
@@ -13,27 +13,98 @@ from typing import Any, Callable
 
 # Accounts of a Debian host; a site is named after its account, so it must not be one of these.
 RESERVED_NAMES = frozenset(
-    "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody sshd messagebus"
-    " systemd-network systemd-resolve systemd-timesync systemd-coredump systemd-journal polkitd adm tty disk sudo shadow staff users nogroup"
-    " audio cdrom clock crontab dialout dip docker fax floppy input kmem kvm netdev operator plugdev render sasl sgx src ssl-cert tape utmp video voice"
-    " lighttpd mysql nginx postgres redis".split()
+    [
+        "root",
+        "daemon",
+        "bin",
+        "sys",
+        "sync",
+        "games",
+        "man",
+        "lp",
+        "mail",
+        "news",
+        "uucp",
+        "proxy",
+        "www-data",
+        "backup",
+        "list",
+        "irc",
+        "gnats",
+        "nobody",
+        "sshd",
+        "messagebus",
+        "systemd-network",
+        "systemd-resolve",
+        "systemd-timesync",
+        "systemd-coredump",
+        "systemd-journal",
+        "polkitd",
+        "adm",
+        "tty",
+        "disk",
+        "sudo",
+        "shadow",
+        "staff",
+        "users",
+        "nogroup",
+        "audio",
+        "cdrom",
+        "clock",
+        "crontab",
+        "dialout",
+        "dip",
+        "docker",
+        "fax",
+        "floppy",
+        "input",
+        "kmem",
+        "kvm",
+        "netdev",
+        "operator",
+        "plugdev",
+        "render",
+        "sasl",
+        "sgx",
+        "src",
+        "ssl-cert",
+        "tape",
+        "utmp",
+        "video",
+        "voice",
+        "lighttpd",
+        "mysql",
+        "nginx",
+        "postgres",
+        "redis",
+    ]
 )
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")  # 31: the longest account name of Linux (useradd(8))
 HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 SERVER_NAME = re.compile(rf"(\*\.)?{HOST_LABEL}(\.{HOST_LABEL})*")  # RFC 1123, section 2.1
 ADDRESS = re.compile(r"((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.(?!$)|$)){4}")
-URL_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")  # the unreserved characters of RFC 3986, so no server reads it differently
-APPLICATION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\(\))?", re.ASCII)
+URL_PATH = re.compile(
+    r"(/[A-Za-z0-9._~-]+)+"
+)  # the unreserved characters of RFC 3986, so no server reads it differently
+APPLICATION = re.compile(
+    r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\(\))?", re.ASCII
+)
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # systemd hands over sockets by them, and uWSGI takes every UWSGI_ for an option.
 TAKEN_VARIABLE = re.compile(r"UWSGI_.*|LISTEN_(FDS|PID|FDNAMES)|NOTIFY_SOCKET|WATCHDOG_(PID|USEC)")
 # Bytes of NAME=value with the NUL that ends it (MAX_ARG_STRLEN of Linux, execve(2)).
 VARIABLE_SIZE = 131072
 PYTHON = re.compile(r"(/[\w.+-]+)*/?python3?(\.\d+)?", re.ASCII)
-HEALTH_PATH = re.compile(r"/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*(\?([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?")  # RFC 3986, section 3
+HEALTH_PATH = re.compile(
+    r"/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*(\?([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?"
+)  # RFC 3986, section 3
 FILE_PATH = re.compile(r"[\w./@+~-]+", re.ASCII)
 # NUL, surrogates and noncharacters: systemd refuses a whole file for one of them, and UTF-8 cannot even write the surrogates.
-NOT_TEXT = re.compile("[\0\ud800-\udfff\ufdd0-\ufdef" + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF)) + "]")
+NOT_TEXT = re.compile(
+    "[\0\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+    + "]"
+)
 # Apache's classes of directives for .htaccess files; who may write such a file with FileInfo can make Apache reach other sites' sockets.
 OVERRIDES = ("AuthConfig", "FileInfo", "Indexes", "Limit")
 LEAST_MEMORY = 32 << 20
@@ -67,7 +138,14 @@ def nearest(word: str, known) -> str:
 
 
 def kind_of(value: Any) -> str:
-    names = {"str": "a string", "int": "a number", "bool": "a boolean", "list": "a list", "dict": "a mapping", "float": "a number"}
+    names = {
+        "str": "a string",
+        "int": "a number",
+        "bool": "a boolean",
+        "list": "a list",
+        "dict": "a mapping",
+        "float": "a number",
+    }
     for kind in (bool, str, int, list, dict, float):
         if isinstance(value, kind):
             return names[kind.__name__]
@@ -76,7 +154,11 @@ def kind_of(value: Any) -> str:
 
 def _shown(value: Any) -> str:
     """Its kind, and a plain value itself; not what is inside a list or a mapping, where a secret may be."""
-    return kind_of(value) if value is None or isinstance(value, (list, dict)) else f"{kind_of(value)} ({value!r:.100})"
+    return (
+        kind_of(value)
+        if value is None or isinstance(value, (list, dict))
+        else f"{kind_of(value)} ({value!r:.100})"
+    )
 
 
 def gather(check: Callable, items) -> list:
@@ -113,8 +195,14 @@ def number(least: int, most: int, unit: str) -> Callable[[Any], int]:
         if isinstance(value, str) and re.fullmatch(r"[0-9]{1,20}", value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            hint = "; write it without a unit" if isinstance(value, str) and not value.isdigit() else ""
-            raise Fault(f"expected a whole number of {unit} from {least} to {most}, got {value!r}{hint}")
+            hint = (
+                "; write it without a unit"
+                if isinstance(value, str) and not value.isdigit()
+                else ""
+            )
+            raise Fault(
+                f"expected a whole number of {unit} from {least} to {most}, got {value!r}{hint}"
+            )
         return value
 
     return check
@@ -149,13 +237,19 @@ def optional(check: Callable) -> Callable:
 
 
 def _name(value: Any) -> str:
-    wanted = "a site's name: a lower-case letter, then at most 30 lower-case letters, digits and dashes"
+    wanted = (
+        "a site's name: a lower-case letter, then at most 30 lower-case letters, digits and dashes"
+    )
     value = text(None, wanted)(value)
     if not NAME.fullmatch(value):
         close = re.sub("[^a-z0-9]+", "-", value.lower())
-        raise Fault(f"{value!r} is not {wanted}" + (f"; write {close!r}" if NAME.fullmatch(close) else ""))
+        raise Fault(
+            f"{value!r} is not {wanted}" + (f"; write {close!r}" if NAME.fullmatch(close) else "")
+        )
     if value in RESERVED_NAMES:
-        raise Fault(f"{value!r} is an account or group of the system, and a site's account is named after it; choose another name")
+        raise Fault(
+            f"{value!r} is an account or group of the system, and a site's account is named after it; choose another name"
+        )
     return value
 
 
@@ -163,11 +257,16 @@ def _server_name(value: Any) -> str:
     wanted = "a host name such as shop.example.org or *.example.org, without scheme, port or path"
     value = text(None, wanted)(value).lower()
     if len(value) > 253 or not SERVER_NAME.fullmatch(value):
-        raise Fault(f"{value!r} is not {wanted}" + ("; write its form in ASCII (xn--...)" if not value.isascii() else ""))
+        raise Fault(
+            f"{value!r} is not {wanted}"
+            + ("; write its form in ASCII (xn--...)" if not value.isascii() else "")
+        )
     # Apache and lighttpd take a number there for an address's, and Apache no last label that begins with a digit (RFC 1123, section 2.1).
     _before, dot, last = value.rpartition(".")
-    if (last.isdigit() or dot and last[0].isdigit()) and not ADDRESS.fullmatch(value):
-        raise Fault(f"{value!r} has a last label that begins with a digit, as only an address such as 192.0.2.1 has; choose another name")
+    if (last.isdigit() or (dot and last[0].isdigit())) and not ADDRESS.fullmatch(value):
+        raise Fault(
+            f"{value!r} has a last label that begins with a digit, as only an address such as 192.0.2.1 has; choose another name"
+        )
     return value
 
 
@@ -183,39 +282,59 @@ def _url_path(value: Any, wanted: str) -> str:
 def _mount(value: Any) -> str:
     if isinstance(value, str) and len(value) > 1 and value.endswith("/"):
         raise Fault(f"{value!r} ends with a slash; write {'/' + value.strip('/')!r}")
-    return "/" if value == "/" else _url_path(value, "a URL path such as / or /shop, of letters, digits and . _ ~ - only")
+    return (
+        "/"
+        if value == "/"
+        else _url_path(value, "a URL path such as / or /shop, of letters, digits and . _ ~ - only")
+    )
 
 
 def _variables(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise Fault(f"expected a mapping of names to values, got {kind_of(value)}; write each as NAME: value")
+        raise Fault(
+            f"expected a mapping of names to values, got {kind_of(value)}; write each as NAME: value"
+        )
     return dict(gather(_variable, value.items()))
 
 
 def _variable(pair: tuple) -> tuple[str, str]:
     key, item = pair
     if not isinstance(key, str) or not VARIABLE.fullmatch(key):
-        raise Fault(f"{key!r} is not the name of an environment variable: letters, digits and underscores, no digit first")
+        raise Fault(
+            f"{key!r} is not the name of an environment variable: letters, digits and underscores, no digit first"
+        )
     if key.startswith("PYWEB_") and key != "PYWEB_FRONT":
         raise Fault(f"{key!r} is set by the collection; choose a name without the prefix PYWEB_")
     if TAKEN_VARIABLE.fullmatch(key):
         raise Fault(f"{key!r} would change how systemd or uWSGI runs the site; choose another name")
     if isinstance(item, float):
         # 1.10 is 1.1 by now.
-        raise Fault(f"the value of {key!r} is a number with a point, whose digits YAML may change; quote it")
+        raise Fault(
+            f"the value of {key!r} is a number with a point, whose digits YAML may change; quote it"
+        )
     if isinstance(item, bool) or not isinstance(item, (str, int)):
-        raise Fault(f"the value of {key!r} is {kind_of(item)}; quote it, so that it is the string you mean")
+        raise Fault(
+            f"the value of {key!r} is {kind_of(item)}; quote it, so that it is the string you mean"
+        )
     if NOT_TEXT.search(str(item)):
-        raise Fault(f"the value of {key!r} has a character that systemd takes in no environment: NUL, or one that is no character of Unicode")
+        raise Fault(
+            f"the value of {key!r} has a character that systemd takes in no environment: NUL, or one that is no character of Unicode"
+        )
     size = len(f"{key}={item}".encode()) + 1
     if size > VARIABLE_SIZE:
-        raise Fault(f"{key!r} and its value take {size} bytes, and Linux takes at most {VARIABLE_SIZE}; put the text into a file, and name the file")
+        raise Fault(
+            f"{key!r} and its value take {size} bytes, and Linux takes at most {VARIABLE_SIZE}; put the text into a file, and name the file"
+        )
     return str(key), str(item)
 
 
 def _file_path(wanted: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
-        value = re.sub("//+", "/", text(FILE_PATH, f"{wanted}, of letters, digits and . _ / @ + ~ - only")(value))
+        value = re.sub(
+            "//+",
+            "/",
+            text(FILE_PATH, f"{wanted}, of letters, digits and . _ / @ + ~ - only")(value),
+        )
         if ".." in value.split("/"):
             raise Fault(f"{value!r} leads out of its directory by '..'; name the place itself")
         return value
@@ -233,16 +352,23 @@ def _directory(value: Any) -> str:
 def _static_url(value: Any) -> str:
     if not isinstance(value, str) or not value.endswith("/") or value == "/":
         close = f"; write {value + '/'!r}" if isinstance(value, str) and value.strip("/") else ""
-        raise Fault(f"expected a URL path that ends with a slash, such as /static/, got {value!r}{close}")
+        raise Fault(
+            f"expected a URL path that ends with a slash, such as /static/, got {value!r}{close}"
+        )
     if not value.startswith("/"):
         raise Fault(f"{value!r} has no leading slash; write {'/' + value!r}")
-    return _url_path(value[:-1], "a URL path such as /static/, of letters, digits and . _ ~ - only") + "/"
+    return (
+        _url_path(value[:-1], "a URL path such as /static/, of letters, digits and . _ ~ - only")
+        + "/"
+    )
 
 
 def _requirement(value: Any) -> str:
     value = text(None, "a requirement such as Django==5.2 (PEP 508)")(value)
     if value.startswith("-") or not value.strip() or not value.isprintable():
-        raise Fault(f"{value!r} is not a requirement such as Django==5.2 (PEP 508); options of pip belong in a requirements file")
+        raise Fault(
+            f"{value!r} is not a requirement such as Django==5.2 (PEP 508); options of pip belong in a requirements file"
+        )
     return value
 
 
@@ -254,18 +380,26 @@ def _requirements(value: Any) -> list[str] | str:
         if value.startswith("/"):
             raise Fault(f"{value!r} is absolute; name a requirements file inside the source")
         return value
-    return each(_requirement, "requirements", "[Django==5.2], or the name of a requirements file inside the source")(value)
+    return each(
+        _requirement,
+        "requirements",
+        "[Django==5.2], or the name of a requirements file inside the source",
+    )(value)
 
 
 def _source(value: Any) -> dict:
     possible = ", ".join(SOURCES)
     if not isinstance(value, dict):
-        raise Fault(f"expected a mapping with exactly one of {possible}, got {_shown(value)}; write source: {{path: ...}}")
+        raise Fault(
+            f"expected a mapping with exactly one of {possible}, got {_shown(value)}; write source: {{path: ...}}"
+        )
     for key in value:
         if key not in (*SOURCES, "git", "archive"):
             raise Fault(f"{key!r} is unknown; possible: {possible}{nearest(str(key), SOURCES)}")
     if len(value) != 1:
-        raise Fault(f"exactly one source is possible, got {', '.join(sorted(value)) or 'none'}; possible: {possible}")
+        raise Fault(
+            f"exactly one source is possible, got {', '.join(sorted(value)) or 'none'}; possible: {possible}"
+        )
     ((key, item),) = value.items()
     if key not in SOURCES:
         raise Fault(f"{key!r} is not supported yet; possible: {possible}")
@@ -274,7 +408,9 @@ def _source(value: Any) -> dict:
 
 def _extra(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise Fault(f"expected a mapping of front to raw configuration text, got {kind_of(value)}; write extra: {{nginx: ...}}")
+        raise Fault(
+            f"expected a mapping of front to raw configuration text, got {kind_of(value)}; write extra: {{nginx: ...}}"
+        )
     return dict(gather(_extra_text, value.items()))
 
 
@@ -297,7 +433,9 @@ def _memory(value: Any) -> str:
         raise Fault(f"{value!r} is not {wanted}: a whole number and K, M, G or T")
     size = int(found[1]) << {"K": 10, "M": 20, "G": 30, "T": 40}[found[2]]
     if not LEAST_MEMORY <= size <= 2**50:
-        raise Fault(f"{value!r} is out of reach: from {LEAST_MEMORY >> 20}M, below which Python hardly starts, to 1024T")
+        raise Fault(
+            f"{value!r} is out of reach: from {LEAST_MEMORY >> 20}M, below which Python hardly starts, to 1024T"
+        )
     return str(value)
 
 
@@ -313,7 +451,9 @@ def _cpu(value: Any) -> str:
 
 
 def _health_path(value: Any) -> str:
-    value = text(HEALTH_PATH, "a path below the mount such as /health, percent-encoded, perhaps with a query")(value)
+    value = text(
+        HEALTH_PATH, "a path below the mount such as /health, percent-encoded, perhaps with a query"
+    )(value)
     if {".", ".."} & set(value.partition("?")[0].split("/")):
         raise Fault(f"{value!r} has a part '.' or '..'; name the page itself")
     return value
@@ -322,7 +462,9 @@ def _health_path(value: Any) -> str:
 def _statuses(value: Any) -> list[int]:
     found = each(number(200, 599, "a status"), "statuses", "status: [200]")(value)
     if not found:
-        raise Fault("an empty list, which no answer satisfies; write status: [200], or leave the key out for any below 500")
+        raise Fault(
+            "an empty list, which no answer satisfies; write status: [200], or leave the key out for any below 500"
+        )
     return found
 
 
@@ -345,14 +487,28 @@ SOURCES: dict[str, Callable[[Any], str]] = {
 
 HEALTH_KEYS = {
     "path": Key(_health_path, "/", "page to ask for, relative to the site's mount"),
-    "status": Key(optional(_statuses), None, "statuses of a healthy answer; default: any below 500"),
-    "timeout": Key(number(1, 3600, "seconds"), 30, "seconds the site may take to start and to give its first healthy answer"),
+    "status": Key(
+        optional(_statuses), None, "statuses of a healthy answer; default: any below 500"
+    ),
+    "timeout": Key(
+        number(1, 3600, "seconds"),
+        30,
+        "seconds the site may take to start and to give its first healthy answer",
+    ),
 }
 
 STATIC_KEYS = {
     "url": Key(_static_url, REQUIRED, "URL path below the site's mount"),
-    "path": Key(_directory, REQUIRED, "directory: absolute, or inside the release; one below /var/lib/pyweb/<site> is made for the site to write"),
-    "max_age": Key(optional(number(0, 315360000, "seconds")), None, "seconds a client may keep a file; none: no Cache-Control is sent"),
+    "path": Key(
+        _directory,
+        REQUIRED,
+        "directory: absolute, or inside the release; one below /var/lib/pyweb/<site> is made for the site to write",
+    ),
+    "max_age": Key(
+        optional(number(0, 315360000, "seconds")),
+        None,
+        "seconds a client may keep a file; none: no Cache-Control is sent",
+    ),
     "allow_override": Key(
         each(choice(*OVERRIDES), "classes of directives", "allow_override: [AuthConfig]"),
         [],
@@ -362,30 +518,90 @@ STATIC_KEYS = {
 
 SITE_KEYS = {
     "name": Key(_name, REQUIRED, "account, units, sockets and directories are named after it"),
-    "server_names": Key(each(_server_name, "host names", "server_names: [shop.example.org]"), [], "host names; none: the catch-all site of the host"),
-    "mount": Key(_mount, "/", "URL path of the application, its SCRIPT_NAME; / is the empty string"),
-    "application": Key(text(APPLICATION, "module:callable, such as shop.wsgi:application for a file shop/wsgi.py"), REQUIRED, "module:callable (PEP 3333), or module:factory() that makes one"),
-    "back": Key(optional(text(None, "the name of a back")), None, "back of this site; default: the host's"),
-    "link": Key(optional(text(None, "the name of a link")), None, "link of this site; default: the host's"),
-    "transport": Key(optional(text(None, "unix or tcp")), None, "transport of this site; default: the host's"),
-    "source": Key(_source, REQUIRED, "exactly one of path (a directory on the controller) and package (a package index's requirement)"),
-    "requirements": Key(optional(_requirements), None, "requirements, or a requirements file inside the source; default: its requirements.txt, or what its pyproject.toml says"),
-    "python": Key(text(PYTHON, "a Python interpreter such as python3 or /usr/bin/python3.13"), "python3", "interpreter of the virtual environment"),
+    "server_names": Key(
+        each(_server_name, "host names", "server_names: [shop.example.org]"),
+        [],
+        "host names; none: the catch-all site of the host",
+    ),
+    "mount": Key(
+        _mount, "/", "URL path of the application, its SCRIPT_NAME; / is the empty string"
+    ),
+    "application": Key(
+        text(APPLICATION, "module:callable, such as shop.wsgi:application for a file shop/wsgi.py"),
+        REQUIRED,
+        "module:callable (PEP 3333), or module:factory() that makes one",
+    ),
+    "back": Key(
+        optional(text(None, "the name of a back")), None, "back of this site; default: the host's"
+    ),
+    "link": Key(
+        optional(text(None, "the name of a link")), None, "link of this site; default: the host's"
+    ),
+    "transport": Key(
+        optional(text(None, "unix or tcp")), None, "transport of this site; default: the host's"
+    ),
+    "source": Key(
+        _source,
+        REQUIRED,
+        "exactly one of path (a directory on the controller) and package (a package index's requirement)",
+    ),
+    "requirements": Key(
+        optional(_requirements),
+        None,
+        "requirements, or a requirements file inside the source; default: its requirements.txt, or what its pyproject.toml says",
+    ),
+    "python": Key(
+        text(PYTHON, "a Python interpreter such as python3 or /usr/bin/python3.13"),
+        "python3",
+        "interpreter of the virtual environment",
+    ),
     "environment": Key(_variables, {}, "environment variables of the application"),
     "secrets": Key(_variables, {}, "environment variables that no log, diff or other account sees"),
     "processes": Key(number(1, 1024, "processes"), 2, "worker processes"),
     "threads": Key(number(1, 1024, "threads"), 4, "threads of each process"),
-    "request_timeout": Key(number(1, 86400, "seconds"), 60, "seconds until a silent application is given up; a transfer may last longer"),
-    "max_requests": Key(number(0, 10**9, "requests"), 0, "requests before a process is replaced; 0: never"),
-    "memory_max": Key(optional(_memory), None, "memory of all that runs for the site, such as 512M; none: 80 % of the host for all sites together"),
-    "cpu_quota": Key(optional(_cpu), None, "processor time of all that runs for the site, such as 150%; none: an equal share where it is short"),
-    "tasks_max": Key(optional(number(16, 4194304, "processes and threads")), None, "processes and threads of the site; none: 15 % of what the host can have"),
-    "static": Key(lambda value: value, [], "files that the front serves: a list of url, path, max_age"),
+    "request_timeout": Key(
+        number(1, 86400, "seconds"),
+        60,
+        "seconds until a silent application is given up; a transfer may last longer",
+    ),
+    "max_requests": Key(
+        number(0, 10**9, "requests"), 0, "requests before a process is replaced; 0: never"
+    ),
+    "memory_max": Key(
+        optional(_memory),
+        None,
+        "memory of all that runs for the site, such as 512M; none: 80 % of the host for all sites together",
+    ),
+    "cpu_quota": Key(
+        optional(_cpu),
+        None,
+        "processor time of all that runs for the site, such as 150%; none: an equal share where it is short",
+    ),
+    "tasks_max": Key(
+        optional(number(16, 4194304, "processes and threads")),
+        None,
+        "processes and threads of the site; none: 15 % of what the host can have",
+    ),
+    "static": Key(
+        lambda value: value, [], "files that the front serves: a list of url, path, max_age"
+    ),
     "max_body_size": Key(number(1, 2**40, "bytes"), 10485760, "bytes of the largest request body"),
-    "tls": Key(lambda value: value, None, "HTTPS: a mapping with certificate and key, or self_signed; none: plain HTTP"),
-    "health": Key(lambda value: value, {}, "how a change is told to be well: a mapping of path, status, timeout"),
+    "tls": Key(
+        lambda value: value,
+        None,
+        "HTTPS: a mapping with certificate and key, or self_signed; none: plain HTTP",
+    ),
+    "health": Key(
+        lambda value: value,
+        {},
+        "how a change is told to be well: a mapping of path, status, timeout",
+    ),
     "extra": Key(_extra, {}, "raw text for the site's own block, by front"),
-    "state": Key(choice("present", "absent"), "present", "absent: the site is removed with all that it owned; only its name is needed then"),
+    "state": Key(
+        choice("present", "absent"),
+        "present",
+        "absent: the site is removed with all that it owned; only its name is needed then",
+    ),
 }
 
 
@@ -395,7 +611,10 @@ def _check_keys(faults: Faults, where: str, raw: dict, keys: dict[str, Key]) -> 
     for given in raw:
         if given not in keys:
             shown = given if isinstance(given, str) and given.isprintable() else repr(given)
-            faults.add(f"{where}{shown}", f"unknown key{nearest(str(given), keys)}; possible: {', '.join(keys)}")
+            faults.add(
+                f"{where}{shown}",
+                f"unknown key{nearest(str(given), keys)}; possible: {', '.join(keys)}",
+            )
     for name, key in keys.items():
         done[name] = None
         if name in raw:
@@ -414,7 +633,10 @@ def _check_keys(faults: Faults, where: str, raw: dict, keys: dict[str, Key]) -> 
 def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict | None:
     """Check one site and fill in its defaults; what is wrong goes to faults. Returns None where it is no mapping at all."""
     if not isinstance(raw, dict):
-        faults.add(f"sites[{number_of_site}]", f"expected a mapping with name, application and source, got {_shown(raw)}")
+        faults.add(
+            f"sites[{number_of_site}]",
+            f"expected a mapping with name, application and source, got {_shown(raw)}",
+        )
         return None
     name = raw.get("name")
     label = name if isinstance(name, str) and name and name.isprintable() else str(number_of_site)
@@ -423,27 +645,46 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict | None:
     if site["server_names"] is not None:
         site["server_names"] = list(dict.fromkeys(site["server_names"]))
     if isinstance(site["requirements"], str) and "package" in (site["source"] or {}):
-        faults.add(f"{where}requirements", f"{site['requirements']!r} is a file inside the source, and a package has none; write a list: [Django==5.2]")
+        faults.add(
+            f"{where}requirements",
+            f"{site['requirements']!r} is a file inside the source, and a package has none; write a list: [Django==5.2]",
+        )
     health = site["health"]
     if not isinstance(health, dict):
-        faults.add(f"{where}health", f"expected a mapping with path, status or timeout, got {_shown(health)}; write health: {{path: /health}}")
+        faults.add(
+            f"{where}health",
+            f"expected a mapping with path, status or timeout, got {_shown(health)}; write health: {{path: /health}}",
+        )
         health = {}
     site["health"] = _check_keys(faults, f"{where}health.", health, HEALTH_KEYS)
     static = site["static"]
     site["static"] = []
     if not isinstance(static, list):
-        faults.add(f"{where}static", f"expected a list of mappings with url and path, got {kind_of(static)}; write static: [{{url: /static/, path: static/}}]")
+        faults.add(
+            f"{where}static",
+            f"expected a list of mappings with url and path, got {kind_of(static)}; write static: [{{url: /static/, path: static/}}]",
+        )
         return {**site, "label": label}
     for number_of_item, item in enumerate(static):
         if isinstance(item, dict):
-            site["static"].append(_check_keys(faults, f"{where}static[{number_of_item}].", item, STATIC_KEYS))
+            site["static"].append(
+                _check_keys(faults, f"{where}static[{number_of_item}].", item, STATIC_KEYS)
+            )
         else:
-            faults.add(f"{where}static[{number_of_item}]", f"expected a mapping with url and path, got {_shown(item)}")
+            faults.add(
+                f"{where}static[{number_of_item}]",
+                f"expected a mapping with url and path, got {_shown(item)}",
+            )
     # To lighttpd two conditions are one where capital letters alone tell them apart.
     urls = [item["url"].lower() for item in site["static"] if item["url"]]
     for url in sorted({url for url in urls if urls.count(url) > 1}):
-        faults.add(f"{where}static", f"{url!r} is named more than once (capital letters do not count); one directory a URL")
+        faults.add(
+            f"{where}static",
+            f"{url!r} is named more than once (capital letters do not count); one directory a URL",
+        )
     both = sorted(set(site["environment"] or ()) & set(site["secrets"] or ()))
     if both:
-        faults.add(f"{where}secrets", f"{', '.join(both)} is in environment too; keep it in one of them")
+        faults.add(
+            f"{where}secrets", f"{', '.join(both)} is in environment too; keep it in one of them"
+        )
     return {**site, "label": label}

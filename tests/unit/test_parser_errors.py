@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The words of the real parsers of Debian 12 and 13, each with the line that it points at."""
@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.complaints import explain
+from ansible_collections.pyweb.stack.plugins.module_utils._parser_errors import explain
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,7 +69,10 @@ def test_the_line_of_the_fault_is_shown_and_no_file_that_includes_it(words, path
 )
 def test_the_ends_of_a_file(line, expected):
     words = f'[emerg] 1#1: unexpected end of file, expecting "}}" in /x/a.conf:{line}'
-    assert explain(words, {"/x/a.conf": "a\nb\nc\nd\n"}) == f"{words}\n\n/x/a.conf:{min(line, 4)}\n{expected}"
+    assert (
+        explain(words, {"/x/a.conf": "a\nb\nc\nd\n"})
+        == f"{words}\n\n/x/a.conf:{min(line, 4)}\n{expected}"
+    )
 
 
 def test_lines_are_counted_as_the_parsers_count_them():
@@ -87,7 +90,9 @@ def test_a_place_is_shown_once_and_few_of_many():
     assert explain(many, {"/x/a.conf": SHOP}).count("> ") == 5
 
 
-@pytest.mark.parametrize("texts", [{}, {"/etc/nginx/pyweb/other.conf": SHOP}, {"/etc/nginx/pyweb/shop.conf": ""}])
+@pytest.mark.parametrize(
+    "texts", [{}, {"/etc/nginx/pyweb/other.conf": SHOP}, {"/etc/nginx/pyweb/shop.conf": ""}]
+)
 def test_words_that_point_at_no_known_line_stay_alone(texts):
     assert explain(NGINX, texts) == NGINX
 

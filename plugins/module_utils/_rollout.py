@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """A change of a host that works or never happened: files, then the commands and units that take them up, then the probe of both.
@@ -13,23 +13,27 @@ import os
 import time
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Optional
 
-from ansible_collections.pyweb.stack.plugins.module_utils.change import Change
-from ansible_collections.pyweb.stack.plugins.module_utils.complaints import explain
-from ansible_collections.pyweb.stack.plugins.module_utils.handover import MARK, Held, let_go, wait_until_accepted
-from ansible_collections.pyweb.stack.plugins.module_utils.host import digest, run, take_out
-from ansible_collections.pyweb.stack.plugins.module_utils.logs import Logs, now
-from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import Holder, is_there
-from ansible_collections.pyweb.stack.plugins.module_utils.probing import (
+from ansible_collections.pyweb.stack.plugins.module_utils._change import Change
+from ansible_collections.pyweb.stack.plugins.module_utils._handover import (
+    MARK,
+    Held,
+    let_go,
+    wait_until_accepted,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._host import digest, run, take_out
+from ansible_collections.pyweb.stack.plugins.module_utils._logs import Logs, now
+from ansible_collections.pyweb.stack.plugins.module_utils._parser_errors import explain
+from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import Holder, is_there
+from ansible_collections.pyweb.stack.plugins.module_utils._probing import (
     START_TIMEOUT,
     Outcome,
     Target,
     target_of,
     wait_until_healthy,
 )
-from ansible_collections.pyweb.stack.plugins.module_utils.record import Packages, Record, records
-from ansible_collections.pyweb.stack.plugins.module_utils.units import (
+from ansible_collections.pyweb.stack.plugins.module_utils._record import Packages, Record, records
+from ansible_collections.pyweb.stack.plugins.module_utils._units import (
     Unit,
     Work,
     bring_back,
@@ -44,32 +48,50 @@ from ansible_collections.pyweb.stack.plugins.module_utils.units import (
 def below(owned, names) -> list[str]:
     """The paths that are meant: each itself, or the owned ones below it where it ends with a slash."""
     folders = tuple(name for name in names if name.endswith("/"))
-    return sorted({name for name in names if not name.endswith("/")} | {path for path in owned if path.startswith(folders)})
+    return sorted(
+        {name for name in names if not name.endswith("/")}
+        | {path for path in owned if path.startswith(folders)}
+    )
 
 
 def named(items: list[dict], key: str = "name", **more) -> dict[str, dict]:
     """Items by their names, each with its site, as a record keeps them."""
-    return {item[key]: {"site": item["site"], **{name: item[name] for name in more.get("keep", ())}} for item in items}
+    return {
+        item[key]: {"site": item["site"], **{name: item[name] for name in more.get("keep", ())}}
+        for item in items
+    }
 
 
 def made(record: Record) -> dict[str, dict]:
     """Directories that came with files and are kept in the record as long as the set is."""
-    return {path: item for path, item in record.items["directories"].items() if item["holds"] == "others"}
+    return {
+        path: item
+        for path, item in record.items["directories"].items()
+        if item["holds"] == "others"
+    }
 
 
 class Rollout:
     """Makes the host work with the files of a change: commands that read them, then units; and goes back where that fails."""
 
-    def __init__(self, change: Change, units: list[Unit], parameters: dict, takeover: list[Holder]) -> None:
+    def __init__(
+        self, change: Change, units: list[Unit], parameters: dict, takeover: list[Holder]
+    ) -> None:
         self._change, self._units, self._takeover = change, units, takeover
         self._parameters = parameters
         self._claims = {
             "units": named(parameters["units"], keep=("reload_on", "restart_on")),
             "accounts": named(parameters["accounts"]),
-            "directories": {**made(change.record), **named(parameters["directories"], "path", keep=("holds",))},
+            "directories": {
+                **made(change.record),
+                **named(parameters["directories"], "path", keep=("holds",)),
+            },
         }
         self._before = states([unit.name for unit in units])
-        self._there = {kind: {name for name in self._claims[kind] if is_there(kind, name)} for kind in ("accounts", "directories")}
+        self._there = {
+            kind: {name for name in self._claims[kind] if is_there(kind, name)}
+            for kind in ("accounts", "directories")
+        }
         self._targets = [target_of(target) for target in parameters["targets"]]
         self._logs = Logs({log for target in self._targets if (log := target.log or target.unit)})
         self._swapped = now()
@@ -77,7 +99,9 @@ class Rollout:
         self._is_back = False
         self._wrong: list[Outcome] = []
         self._quoted = False
-        self._restarting = {command["site"] for command in parameters["commands"]} - {""}  # sites whose processes a command starts anew
+        self._restarting = {command["site"] for command in parameters["commands"]} - {
+            ""
+        }  # sites whose processes a command starts anew
         self._sites: set[str] = set()  # those of them whose command ran
         self._ill: set[str] = set()  # targets that were not healthy before
         self._well: set[str] = set()  # those that were
@@ -87,14 +111,24 @@ class Rollout:
 
     def explained(self, words: str) -> str:
         """A parser's words with the lines of the new files that they point at."""
-        return explain(words, {file["path"]: file["content"] for file in self._parameters["files"] if file["content"] and not file["secret"]})
+        return explain(
+            words,
+            {
+                file["path"]: file["content"]
+                for file in self._parameters["files"]
+                if file["content"] and not file["secret"]
+            },
+        )
 
     def digests(self) -> dict[str, str]:
         """Of the paths that each command and unit takes up, as they are now."""
         return {key: digest(paths) for key, paths in self._paths().items()}
 
     def _paths(self) -> dict[str, list[str]]:
-        paths = {" ".join(command["argv"]): below(self._change.paths, command["paths"]) for command in self._parameters["commands"]}
+        paths = {
+            " ".join(command["argv"]): below(self._change.paths, command["paths"])
+            for command in self._parameters["commands"]
+        }
         for unit in self._units:
             paths[f"{unit.name} reload"] = below(self._change.paths, unit.reload_on)
             paths[f"{unit.name} restart"] = below(self._change.paths, unit.restart_on)
@@ -102,50 +136,90 @@ class Rollout:
 
     def decide(self, expecting=()) -> Work:
         """What the units need; expecting: paths that are about to change."""
-        changing = {key: "changing" for key, paths in self._paths().items() if set(paths) & set(expecting)}
+        changing = {
+            key: "changing" for key, paths in self._paths().items() if set(paths) & set(expecting)
+        }
         found = states([unit.name for unit in self._units])
         if any(state.needs_daemon_reload for state in found.values()) and not expecting:
             run(["systemctl", "daemon-reload"])
-        work = decide(self._units, found, self._change.record.effects, {**self.digests(), **changing})
+        work = decide(
+            self._units, found, self._change.record.effects, {**self.digests(), **changing}
+        )
         work.disable = self.unwanted()
         return work
 
     def drift(self, work: Work) -> list[dict]:
         """Units that are not as the last run left them, as --diff shows them."""
         known = self._change.record.items["units"]
-        found = {name: self._before[name] for name in {*work.enable, *work.verbs} if name in known and work.verbs.get(name) != "reload"}
-        wrong = {name: state for name, state in sorted(found.items()) if not state.active or name in work.enable}
-        return [{"before": f"{state.words()}\n", "after": "active, enabled\n", "before_header": name, "after_header": name} for name, state in wrong.items()]
+        found = {
+            name: self._before[name]
+            for name in {*work.enable, *work.verbs}
+            if name in known and work.verbs.get(name) != "reload"
+        }
+        wrong = {
+            name: state
+            for name, state in sorted(found.items())
+            if not state.active or name in work.enable
+        }
+        return [
+            {
+                "before": f"{state.words()}\n",
+                "after": "active, enabled\n",
+                "before_header": name,
+                "after_header": name,
+            }
+            for name, state in wrong.items()
+        ]
 
     def unwanted(self) -> list[str]:
         """Units that the set had, no longer names and does not leave to M(pyweb.stack.retire)."""
-        return [] if self._parameters["defer"] else self._change.record.unwanted("units", self._claims["units"])
+        return (
+            []
+            if self._parameters["defer"]
+            else self._change.record.unwanted("units", self._claims["units"])
+        )
 
     def going(self) -> list[str]:
         """What of the set will be leaving after this run."""
         record, claims = self._change.record, {**self._claims, "files": self._change.wanted}
         if not self._parameters["defer"]:
             del claims["units"]
-        return [key for kind in claims for key in record.unwanted(kind, claims[kind]) if not record.items[kind][key].get("parked")]
+        return [
+            key
+            for kind in claims
+            for key in record.unwanted(kind, claims[kind])
+            if not record.items[kind][key].get("parked")
+        ]
 
     def leaving(self) -> bool:
         """Whether anything of the host is leaving, or will be after this run."""
         sets = self._parameters["sets"]
 
         def goes(record: Record) -> bool:
-            return (sets is not None and record.name not in sets) or any(record.leaving(kind) for kind in record.items)
+            return (sets is not None and record.name not in sets) or any(
+                record.leaving(kind) for kind in record.items
+            )
 
-        return bool(self.going()) or any(goes(record) for record in records() if record.name != self._parameters["name"])
+        return bool(self.going()) or any(
+            goes(record) for record in records() if record.name != self._parameters["name"]
+        )
 
     def keep(self) -> None:
         """Note what the host now has."""
         record = self._change.record
         for name, item in self._claims["units"].items():
             if name not in record.items["units"]:
-                item["before"] = {"active": self._before[name].active, "enabled": self._before[name].enabled == "enabled"}
+                item["before"] = {
+                    "active": self._before[name].active,
+                    "enabled": self._before[name].enabled == "enabled",
+                }
         # Only what the set has made itself may go with it.
         for kind, there in self._there.items():
-            self._claims[kind] = {name: item for name, item in self._claims[kind].items() if name in record.items[kind] or name not in there}
+            self._claims[kind] = {
+                name: item
+                for name, item in self._claims[kind].items()
+                if name in record.items[kind] or name not in there
+            }
         gone = set(self.unwanted())
         for kind, wanted in self._claims.items():
             record.claim(kind, wanted)
@@ -154,15 +228,21 @@ class Rollout:
         # Whichever front made them first: the last one takes them away, where they are empty then.
         for item in self._parameters["certificates"]:
             folder = os.path.dirname(item["certificate"])
-            record.items["directories"].setdefault(folder, {"site": "", "holds": "others", "leaving": False})
+            record.items["directories"].setdefault(
+                folder, {"site": "", "holds": "others", "leaving": False}
+            )
         # What is leaving may come back, and then its unit has to know what it still runs with.
-        leaving = {key: value for key, value in record.effects.items() if key.split(" ")[0] in record.leaving("units")}
+        leaving = {
+            key: value
+            for key, value in record.effects.items()
+            if key.split(" ")[0] in record.leaving("units")
+        }
         self._change.keep({**leaving, **self.digests()})
         packages = Packages()
         packages.claim(record.name, self._parameters["packages"], self._parameters["installed"])
         packages.save()
 
-    def carry_through(self, different: list[str], check: list[str]) -> Optional[str]:
+    def carry_through(self, different: list[str], check: list[str]) -> str | None:
         """Change these paths and have them taken up, or go back. Returns what went wrong and how it is now, or None."""
         if different:
             self._look(different)
@@ -177,7 +257,7 @@ class Rollout:
             problem = str(error)
         return problem and self._go_back(problem, different)
 
-    def _take_up(self, different: list[str], check: list[str]) -> Optional[str]:
+    def _take_up(self, different: list[str], check: list[str]) -> str | None:
         """Do it all, in order. Returns what went wrong, if anything; the work that was begun is in self.work."""
         if any(path.startswith("/etc/systemd/system/") for path in different):
             run(["systemctl", "daemon-reload"])
@@ -200,15 +280,21 @@ class Rollout:
                 return f"{' '.join(check)} refuses the new files:\n{self.explained(words)}"
         self.work = self.decide()
         gaps = {unit.name for unit in self._units if unit.gap}
-        again = {name for name, verb in self.work.verbs.items() if (verb == "restart" or name in gaps) and self._before[name].active}
+        again = {
+            name
+            for name, verb in self.work.verbs.items()
+            if (verb == "restart" or name in gaps) and self._before[name].active
+        }
         restarting = [port["port"] for port in self._parameters["ports"] if port["unit"] in again]
         if ports := restarting or [holder.port for holder in self._takeover]:
             return self._hand_over(ports, different)
         return carry_out(self.work) or self._failed()
 
-    def _hand_over(self, ports: list[int], different: list[str]) -> Optional[str]:
+    def _hand_over(self, ports: list[int], different: list[str]) -> str | None:
         """Start our units anew, or in the place of other fronts' units, while new connections wait."""
-        longest = max((target.timeout or START_TIMEOUT for target in self._targets), default=START_TIMEOUT)
+        longest = max(
+            (target.timeout or START_TIMEOUT for target in self._targets), default=START_TIMEOUT
+        )
         with Held(ports, longest) as held:
             begin = time.monotonic()
             wait_until_accepted(ports)
@@ -216,7 +302,11 @@ class Rollout:
             for unit in dict.fromkeys(holder.unit for holder in self._takeover):
                 self._stopped.append(unit)
                 problem = problem or let_go(unit, ports)
-            problem = problem or carry_out(self.work, watch=False) or self._failed(mark=0 if held.fault else MARK)
+            problem = (
+                problem
+                or carry_out(self.work, watch=False)
+                or self._failed(mark=0 if held.fault else MARK)
+            )
             if problem:
                 # Connections wait for this, too.
                 self._put_back(different)
@@ -232,8 +322,16 @@ class Rollout:
     def _go_back(self, problem: str, different: list[str]) -> str:
         """Undo what was begun. Returns the problem, and how it is now."""
         self._put_back(different)
-        touched = [target for target in self._touched(self.work.verbs, self._sites) if target.name in self._well]
-        still = [str(outcome) for outcome in self._ask(touched, doubting=False) if outcome.fault is not None]
+        touched = [
+            target
+            for target in self._touched(self.work.verbs, self._sites)
+            if target.name in self._well
+        ]
+        still = [
+            str(outcome)
+            for outcome in self._ask(touched, doubting=False)
+            if outcome.fault is not None
+        ]
         # What hung has said where only when its time was over.
         words = [problem, *([] if self._quoted else self._quotes(self._wrong))]
         words.append("Every file is as it was before." if different else "No file was changed.")
@@ -252,7 +350,11 @@ class Rollout:
         if different:
             self._change.undo(different)
             run(["systemctl", "daemon-reload"])
-        argvs = [command["argv"] for command in self._parameters["commands"] if " ".join(command["argv"]) in self.ran]
+        argvs = [
+            command["argv"]
+            for command in self._parameters["commands"]
+            if " ".join(command["argv"]) in self.ran
+        ]
         for argv in argvs:
             run(argv)
         bring_back(self.work, self._before)
@@ -264,11 +366,20 @@ class Rollout:
         if self._takeover:
             return
         verbs = self.decide(expecting=different).verbs
-        sites = {item["site"] for item in self._parameters["commands"] if set(below(self._change.paths, item["paths"])) & set(different)}
+        sites = {
+            item["site"]
+            for item in self._parameters["commands"]
+            if set(below(self._change.paths, item["paths"])) & set(different)
+        }
         up = {name for name, state in self._before.items() if state.active}
         asked = [target for target in self._touched(verbs, sites) if target.unit in up]
         # A site that gets TLS by this change has been asked without it until now.
-        asked = [target if target.certificate is None or os.path.exists(target.certificate) else target.without_tls() for target in asked]
+        asked = [
+            target
+            if target.certificate is None or os.path.exists(target.certificate)
+            else target.without_tls()
+            for target in asked
+        ]
         for outcome in self._ask(asked, timeout=0):
             (self._well if outcome.fault is None else self._ill).add(outcome.target.name)
 
@@ -277,22 +388,30 @@ class Rollout:
         if not verbs and not sites:
             return []
         every = self._parameters["verify"]
-        return [target for target in self._targets if every or target.unit is None or target.unit in verbs or target.site in sites]
+        return [
+            target
+            for target in self._targets
+            if every or target.unit is None or target.unit in verbs or target.site in sites
+        ]
 
-    def _failed(self, mark: int = 0) -> Optional[str]:
+    def _failed(self, mark: int = 0) -> str | None:
         """Which targets of the change are not healthy after it, if any: what is up may still answer nothing but errors.
 
         One of another site that was ill before does not count.
         """
         excused = self._ill if self._parameters["verify"] else set()
         touched = self._touched(self.work.verbs, self._sites)
-        asked = [target for target in touched if target.name not in excused or target.site in self._sites]
+        asked = [
+            target for target in touched if target.name not in excused or target.site in self._sites
+        ]
         if mark:
-            asked = [replace(target, endpoint=replace(target.endpoint, mark=mark)) for target in asked]
+            asked = [
+                replace(target, endpoint=replace(target.endpoint, mark=mark)) for target in asked
+            ]
         self._wrong = [outcome for outcome in self._ask(asked) if outcome.fault is not None]
         return self._report(self._wrong)
 
-    def unhealthy(self) -> Optional[str]:
+    def unhealthy(self) -> str | None:
         """Which of all targets are not healthy after a change that went well, if any."""
         wrong = [outcome for outcome in self._ask(self._targets) if outcome.fault is not None]
         words = self._report(wrong)
@@ -304,20 +423,28 @@ class Rollout:
             return f"{words}\nIt answered right after the change, which stays."
         return f"{words}\nThis run changed nothing of {self._parameters['name']}; what else it changed stays."
 
-    def _ask(self, targets: list[Target], timeout: Optional[float] = None, doubting: bool = True) -> list[Outcome]:
+    def _ask(
+        self, targets: list[Target], timeout: float | None = None, doubting: bool = True
+    ) -> list[Outcome]:
         return wait_until_healthy(targets, timeout=timeout, doubt=self._doubt if doubting else None)
 
-    def _doubt(self, target: Target) -> Optional[str]:
+    def _doubt(self, target: Target) -> str | None:
         """Why a target that does not answer never will, if so."""
-        if target.unit and has_died(target.unit, self.work.verbs.get(target.unit) in ("restart", "start")):
+        if target.unit and has_died(
+            target.unit, self.work.verbs.get(target.unit) in ("restart", "start")
+        ):
             return f"{target.unit} has died"
         log = target.log or target.unit
         # Processes that systemd does not start say it in their log alone.
-        if log and target.site in self._restarting and self._logs.not_loaded(log, target.site, self._swapped):
+        if (
+            log
+            and target.site in self._restarting
+            and self._logs.not_loaded(log, target.site, self._swapped)
+        ):
             return "its application cannot be loaded"
         return None
 
-    def _report(self, wrong: list[Outcome]) -> Optional[str]:
+    def _report(self, wrong: list[Outcome]) -> str | None:
         """What is not healthy, and the last words of its logs."""
         quotes = self._quotes(wrong)
         self._quoted = bool(quotes)
@@ -325,5 +452,7 @@ class Rollout:
 
     def _quotes(self, wrong: list[Outcome]) -> list[str]:
         """The last words in the logs of what is not healthy; of many it would be too much to read."""
-        logs = dict.fromkeys(log for outcome in wrong if (log := outcome.target.log or outcome.target.unit))
+        logs = dict.fromkeys(
+            log for outcome in wrong if (log := outcome.target.log or outcome.target.unit)
+        )
         return [text for log in list(logs)[:3] if (text := self._logs.words(log))]

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Files and commands of the host that a module runs on."""
@@ -17,15 +17,14 @@ import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 
 @dataclass(frozen=True)
 class Entry:
     """What stands at a path: a file's content and mode or a link's target, and the owner and group; numbers where they have no name."""
 
-    content: Optional[bytes] = None
-    target: Optional[str] = None
+    content: bytes | None = None
+    target: str | None = None
     mode: int = 0o644
     owner: str = "root"
     group: str = "root"
@@ -49,7 +48,7 @@ def _name_of(number: int, lookup, field: str) -> str:
         return str(number)
 
 
-def _number_of(name: str, lookup, field: str) -> Optional[int]:
+def _number_of(name: str, lookup, field: str) -> int | None:
     if name.isdigit():
         return int(name)
     try:
@@ -58,7 +57,7 @@ def _number_of(name: str, lookup, field: str) -> Optional[int]:
         return None
 
 
-def read(path: str) -> Optional[Entry]:
+def read(path: str) -> Entry | None:
     """What stands at a path now, or None."""
     try:
         found = os.lstat(path)
@@ -70,10 +69,12 @@ def read(path: str) -> Optional[Entry]:
         return Entry(target=os.readlink(path), mode=0o777, owner=owner, group=group)
     if not stat.S_ISREG(found.st_mode):
         raise OSError(f"{path} is neither a file nor a symbolic link; move it out of the way")
-    return Entry(content=Path(path).read_bytes(), mode=stat.S_IMODE(found.st_mode), owner=owner, group=group)
+    return Entry(
+        content=Path(path).read_bytes(), mode=stat.S_IMODE(found.st_mode), owner=owner, group=group
+    )
 
 
-def write(path: str, entry: Optional[Entry]) -> None:
+def write(path: str, entry: Entry | None) -> None:
     """Make a path what the entry says, in one step; None removes it.
 
     An owner that does not exist yet leaves the file to root alone; write it again when the account is there.
@@ -114,7 +115,10 @@ def stage(path: str, entry: Entry) -> None:
             file.flush()
             os.fsync(file.fileno())
             os.fchown(file.fileno(), uid or 0, gid or 0)
-            os.fchmod(file.fileno(), entry.mode if uid is not None and gid is not None else entry.mode & 0o700)
+            os.fchmod(
+                file.fileno(),
+                entry.mode if uid is not None and gid is not None else entry.mode & 0o700,
+            )
     except OSError:
         remove(temporary)
         raise
@@ -133,7 +137,14 @@ def run(argv: list[str]) -> tuple[int, str]:
     """Exit status, and standard output and error together."""
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     try:
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment, check=False)
+        done = subprocess.run(
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            check=False,
+        )
     except FileNotFoundError:
         return 127, f"{argv[0]}: not found"
     return done.returncode, done.stdout.decode(errors="replace").strip()

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """A certificate and its key on the host: what a client would make of them, tried without a server, and pairs that sign themselves.
@@ -15,9 +15,9 @@ import re
 import ssl
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Iterator, Optional
 
 # A chain may end below a root (X509_V_FLAG_PARTIAL_CHAIN; the module ssl names it since Python 3.10).
 PARTIAL_CHAIN = 0x80000
@@ -87,8 +87,13 @@ def try_pair(chain: bytes, key: bytes, names: list[str]) -> Pair:
     known = tuple(name for kind, name in seen.get("subjectAltName", ()) if kind == "DNS")
     missing = [name for name in names if not any(covers(pattern, name) for pattern in known)]
     if missing:
-        raise PairError(f"it is not for {', '.join(missing)}, but for {', '.join(known) or 'no name'}")
-    begins, ends = ssl.cert_time_to_seconds(seen["notBefore"]), ssl.cert_time_to_seconds(seen["notAfter"])
+        raise PairError(
+            f"it is not for {', '.join(missing)}, but for {', '.join(known) or 'no name'}"
+        )
+    begins, ends = (
+        ssl.cert_time_to_seconds(seen["notBefore"]),
+        ssl.cert_time_to_seconds(seen["notAfter"]),
+    )
     return Pair(known, begins, ends, len(blocks) == 1 and seen["issuer"] == seen["subject"])
 
 
@@ -130,7 +135,7 @@ def _handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> dict:
     raise PairError("no handshake came about")
 
 
-def same_certificate(served: Optional[bytes], path: str) -> Optional[str]:
+def same_certificate(served: bytes | None, path: str) -> str | None:
     """What is wrong with a certificate that a server has sent (DER), where a file holds the one that it should send."""
     try:
         with open(path, "rb") as file:
@@ -142,12 +147,18 @@ def same_certificate(served: Optional[bytes], path: str) -> Optional[str]:
     return None
 
 
-def kept_or_made(site: str, names: list[str], chain: Optional[bytes], key: Optional[bytes]) -> tuple[bytes, bytes]:
+def kept_or_made(
+    site: str, names: list[str], chain: bytes | None, key: bytes | None
+) -> tuple[bytes, bytes]:
     """A pair that signs itself: the one that is there, as long as it is for these names and far from its end; else a new one."""
     wanted = names or ["localhost"]
     try:
         pair = try_pair(chain or b"", key or b"", wanted)
-        if pair.self_signed and set(pair.names) == set(wanted) and pair.left(time.time()) > RENEW_AT:
+        if (
+            pair.self_signed
+            and set(pair.names) == set(wanted)
+            and pair.left(time.time()) > RENEW_AT
+        ):
             return chain, key
     except PairError:
         pass
@@ -157,7 +168,17 @@ def kept_or_made(site: str, names: list[str], chain: Optional[bytes], key: Optio
 def make(site: str, names: list[str]) -> tuple[bytes, bytes]:
     """A new pair: the certificate and the key, in PEM."""
     request = REQUEST.format(site=site, names=",".join(f"DNS:{name}" for name in names))
-    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-batch"]
+    argv = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-noenc",
+        "-batch",
+    ]
     argv += ["-days", str(SELF_SIGNED_DAYS), "-config", "/dev/stdin", "-keyout", "/dev/stdout"]
     done = subprocess.run(argv, input=request.encode(), capture_output=True, check=False)
     key, begin, certificate = done.stdout.partition(b"-----BEGIN CERTIFICATE-----")

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Which hosts are fronts and backs, and where they reach each other, by the inventory's groups of these names. Pure."""
@@ -44,10 +44,16 @@ class Place:
     @property
     def allowed(self) -> list[str]:
         """The addresses that this back is asked from: by its fronts, and by itself for the probe; none where all is on one host."""
-        return sorted({*self.fronts.values(), self.backs[self.host]}) if self.apart and self.is_back else []
+        return (
+            sorted({*self.fronts.values(), self.backs[self.host]})
+            if self.apart and self.is_back
+            else []
+        )
 
 
-def place(host: str, groups: Mapping[str, list[str]], known: Mapping[str, Mapping]) -> tuple[Place, list[str]]:
+def place(
+    host: str, groups: Mapping[str, list[str]], known: Mapping[str, Mapping]
+) -> tuple[Place, list[str]]:
     """Where a host stands, and every fault in how the groups were filled.
 
     known: for each host of the groups front, back, link, transport, sites, link_address, ansible_host and default_addresses
@@ -67,12 +73,26 @@ def place(host: str, groups: Mapping[str, list[str]], known: Mapping[str, Mappin
     names = list(dict.fromkeys([*fronts, *backs]))
     addresses = {name: _address(faults, name, known[name]) or "" for name in names}
     for name in names:
-        twin = next((other for other in names if other != name and addresses[other] and addresses[other] == addresses[name]), None)
+        twin = next(
+            (
+                other
+                for other in names
+                if other != name and addresses[other] and addresses[other] == addresses[name]
+            ),
+            None,
+        )
         if twin and name < twin:
-            faults.append(f"link_address: the hosts {name} and {twin} have the same, {addresses[name]}; give each an address of its own")
+            faults.append(
+                f"link_address: the hosts {name} and {twin} have the same, {addresses[name]}; give each an address of its own"
+            )
     faults += _disagreements(host, names, known)
     servers = tuple(dict.fromkeys(known[name].get("front") for name in fronts))
-    return Place(host, {name: addresses[name] for name in fronts}, {name: addresses[name] for name in backs}, servers), faults
+    return Place(
+        host,
+        {name: addresses[name] for name in fronts},
+        {name: addresses[name] for name in backs},
+        servers,
+    ), faults
 
 
 def _address(faults: list[str], host: str, known: Mapping) -> str | None:
@@ -81,7 +101,9 @@ def _address(faults: list[str], host: str, known: Mapping) -> str | None:
     if given is not None:
         address = _usable(given)
         if address is None:
-            faults.append(f"link_address of host {host}: {given!r} is no IP address that other hosts could reach; write one, such as 10.0.0.5")
+            faults.append(
+                f"link_address of host {host}: {given!r} is no IP address that other hosts could reach; write one, such as 10.0.0.5"
+            )
         return address
     for candidate in (known.get("ansible_host"), *(known.get("default_addresses") or ())):
         address = _usable(candidate)
@@ -99,7 +121,13 @@ def _usable(given) -> str | None:
         address = ipaddress.ip_address(given) if isinstance(given, str) else None
     except ValueError:
         return None
-    if address is None or address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local:
+    if (
+        address is None
+        or address.is_loopback
+        or address.is_unspecified
+        or address.is_multicast
+        or address.is_link_local
+    ):
         return None
     return str(address)
 
@@ -111,8 +139,12 @@ def _disagreements(host: str, names: list[str], known: Mapping[str, Mapping]) ->
         other = _links(known[name])
         for key in own:
             if own[key] != other[key]:
-                told = f", each with the same {', '.join(SHARED_OF_A_SITE)}" if key == "sites" else ""
-                return [f"{key}: of host {host} and of host {name} differ; fronts and backs need the same{told}: set them for all of these hosts"]
+                told = (
+                    f", each with the same {', '.join(SHARED_OF_A_SITE)}" if key == "sites" else ""
+                )
+                return [
+                    f"{key}: of host {host} and of host {name} differ; fronts and backs need the same{told}: set them for all of these hosts"
+                ]
     return []
 
 
@@ -120,5 +152,8 @@ def _links(known: Mapping) -> dict:
     sites = known.get("sites")
     found = {key: known.get(key) for key in SHARED}
     if isinstance(sites, list):
-        sites = [{key: site.get(key) for key in SHARED_OF_A_SITE} if isinstance(site, dict) else site for site in sites]
+        sites = [
+            {key: site.get(key) for key in SHARED_OF_A_SITE} if isinstance(site, dict) else site
+            for site in sites
+        ]
     return {**found, "sites": sites}

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """A set of files that changes as one: compared, tried in private, swapped in, and put back where that fails.
@@ -18,11 +18,23 @@ import os
 import stat
 from collections.abc import Collection
 from pathlib import Path
-from typing import Optional
 
-from ansible_collections.pyweb.stack.plugins.module_utils import record as module
-from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, read, remove, run, stage, staged, write
-from ansible_collections.pyweb.stack.plugins.module_utils.record import Record, elsewhere, wanted_elsewhere, write_json
+from ansible_collections.pyweb.stack.plugins.module_utils import _record as module
+from ansible_collections.pyweb.stack.plugins.module_utils._host import (
+    Entry,
+    read,
+    remove,
+    run,
+    stage,
+    staged,
+    write,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._record import (
+    Record,
+    elsewhere,
+    wanted_elsewhere,
+    write_json,
+)
 
 CLONE_NEWNS = 0x00020000
 MS_REC_PRIVATE = 0x00004000 | 0x00040000
@@ -47,7 +59,7 @@ def old(path: str) -> str:
     return os.path.join(os.path.dirname(path), f".pyweb-old-{os.path.basename(path)}")
 
 
-def put_back(path: str, before: Optional[Entry]) -> None:
+def put_back(path: str, before: Entry | None) -> None:
     """Make a path what it was, and leave nothing beside it."""
     remove(staged(path))
     if os.path.lexists(old(path)):
@@ -69,20 +81,29 @@ class Change:
     def __init__(
         self,
         name: str,
-        wanted: dict[str, Optional[Entry]],
-        sites: Optional[dict[str, str]] = None,
+        wanted: dict[str, Entry | None],
+        sites: dict[str, str] | None = None,
         defer: bool = False,
         late: Collection[str] = (),
     ) -> None:
         self.record = Record(name)
         self.wanted = dict(wanted)
         self._journal = module.RECORDS / f"{name}.journal"
-        self._claimed = {path: {"site": (sites or {}).get(path, ""), **({"late": True} if path in late else {})} for path in wanted}
+        self._claimed = {
+            path: {"site": (sites or {}).get(path, ""), **({"late": True} if path in late else {})}
+            for path in wanted
+        }
         self._going: list[str] = []
         if not defer:
             known = self.record.items["files"]
-            self.give_up([path for path in self.record.unwanted("files", wanted) if not known[path].get("late")])
-        self.before: dict[str, Optional[Entry]] = {}
+            self.give_up(
+                [
+                    path
+                    for path in self.record.unwanted("files", wanted)
+                    if not known[path].get("late")
+                ]
+            )
+        self.before: dict[str, Entry | None] = {}
         self._made: list[str] = []
 
     @property
@@ -102,7 +123,11 @@ class Change:
     def leave(self, paths: list[str]) -> list[str]:
         """Want these paths as they are, where the set has written them before. Returns those that it would have changed."""
         found = {path: read(path) for path in paths if path in self.record.items["files"]}
-        drifted = [path for path, entry in found.items() if entry is not None and entry != self.wanted[path]]
+        drifted = [
+            path
+            for path, entry in found.items()
+            if entry is not None and entry != self.wanted[path]
+        ]
         self.wanted.update({path: found[path] for path in drifted})
         return drifted
 
@@ -114,7 +139,14 @@ class Change:
     def swap(self, paths: list[str]) -> None:
         """Make these paths as wanted, so that it can be undone."""
         self._made = missing_folders([path for path in paths if self.wanted[path] is not None])
-        write_json(self._journal, {path: entry and entry.encode() for path, entry in self.before.items() if path in paths})
+        write_json(
+            self._journal,
+            {
+                path: entry and entry.encode()
+                for path, entry in self.before.items()
+                if path in paths
+            },
+        )
         for path in paths:
             if self.wanted[path] is not None:
                 stage(path, self.wanted[path])
@@ -130,7 +162,13 @@ class Change:
 
     def settle_owners(self, paths: list[str]) -> None:
         """Write again what waited for an account that now exists."""
-        self._write([path for path in paths if self.wanted[path] is not None and read(path) != self.wanted[path]])
+        self._write(
+            [
+                path
+                for path in paths
+                if self.wanted[path] is not None and read(path) != self.wanted[path]
+            ]
+        )
 
     def undo(self, paths: list[str]) -> None:
         """Put these paths back. The change is over when what has read them has taken that up, too: see close."""
@@ -153,7 +191,9 @@ class Change:
                 item.update({"original": original} if original else {})
         self.record.claim("files", self._claimed)
         for folder in self._made:
-            self.record.items["directories"].setdefault(folder, {"site": "", "holds": "others", "leaving": False})
+            self.record.items["directories"].setdefault(
+                folder, {"site": "", "holds": "others", "leaving": False}
+            )
         self.record.effects = effects
         self.forget()
 
@@ -170,7 +210,7 @@ class Change:
         for path in paths:
             write(path, self.wanted[path])
 
-    def tried(self, paths: list[str], argv: list[str]) -> Optional[tuple[int, str]]:
+    def tried(self, paths: list[str], argv: list[str]) -> tuple[int, str] | None:
         """The exit status and the words of a command that sees the host with these paths as wanted, while nobody else does.
 
         None where the host allows no private mounts; the command then has to run after the swap.
@@ -199,7 +239,9 @@ class Change:
 
 def missing_folders(paths: list[str]) -> list[str]:
     """The directories above some paths that are not there, the outermost first."""
-    return sorted({str(folder) for path in paths for folder in Path(path).parents if not folder.exists()})
+    return sorted(
+        {str(folder) for path in paths for folder in Path(path).parents if not folder.exists()}
+    )
 
 
 def remove_empty(folders: list[str]) -> list[str]:
@@ -235,4 +277,6 @@ def _private_overlays(tops: list[str]) -> None:
         os.makedirs(upper)
         os.makedirs(work)
         os.chmod(upper, stat.S_IMODE(os.stat(f"/{top}").st_mode))
-        mount("overlay", f"/{top}", "overlay", 0, f"lowerdir=/{top},upperdir={upper},workdir={work}")
+        mount(
+            "overlay", f"/{top}", "overlay", 0, f"lowerdir=/{top},upperdir={upper},workdir={work}"
+        )

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Ports that go from one unit to another without a connection refused.
@@ -17,12 +17,11 @@ import os
 import shutil
 import subprocess
 import time
-from typing import Optional
 
-from ansible_collections.pyweb.stack.plugins.module_utils.host import run
-from ansible_collections.pyweb.stack.plugins.module_utils.plan import FRONT_GROUP
-from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import LISTENING, tables
-from ansible_collections.pyweb.stack.plugins.module_utils.units import processes
+from ansible_collections.pyweb.stack.plugins.module_utils._host import run
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import FRONT_GROUP
+from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import LISTENING, tables
+from ansible_collections.pyweb.stack.plugins.module_utils._units import processes
 
 TABLE = "pyweb_handover"
 # Packets with this mark pass: our own probe of the new unit (SO_MARK, socket(7)).
@@ -46,16 +45,20 @@ class Held:
     """While it lasts, connections to these ports wait. `fault` says why they cannot, if so."""
 
     def __init__(self, ports: list[int], seconds: float) -> None:
-        elements = ", ".join(f"{port} timeout {round(SECONDS + seconds)}s" for port in sorted(set(ports)))
+        elements = ", ".join(
+            f"{port} timeout {round(SECONDS + seconds)}s" for port in sorted(set(ports))
+        )
         self._rules = RULES.format(table=TABLE, elements=elements, mark=MARK)
-        self.fault: Optional[str] = None
+        self.fault: str | None = None
 
     def __enter__(self) -> Held:
         if shutil.which("nft") is None:
             self.fault = "the package nftables is not installed"
             return self
         release()
-        done = subprocess.run(["nft", "-f", "-"], input=self._rules, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["nft", "-f", "-"], input=self._rules, capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
             self.fault = f"nft: {done.stderr.strip().splitlines()[0]}"
         return self
@@ -85,7 +88,10 @@ def accepted(texts: list[str], ports: list[int]) -> bool:
 def listens(texts: list[str], ports: list[int]) -> bool:
     """Whether anything listens on any of these ports."""
     lines = [line.split() for text in texts for line in text.splitlines()[1:]]
-    return any(fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) in ports for fields in lines)
+    return any(
+        fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) in ports
+        for fields in lines
+    )
 
 
 def wait_until(condition, seconds: float, pause: float = 0.01) -> bool:
@@ -105,7 +111,7 @@ def wait_until_accepted(ports: list[int]) -> None:
         time.sleep(pause)
 
 
-def let_go(unit: str, ports: list[int]) -> Optional[str]:
+def let_go(unit: str, ports: list[int]) -> str | None:
     """Make a unit stop listening; it goes on with the connections that it has. Returns what went wrong, or None."""
     run(["systemctl", "stop", "--no-block", unit])
     if wait_until(lambda: not listens(tables(), ports), seconds=15):
@@ -119,12 +125,20 @@ def drained(unit: str) -> bool:
     Such a process does not listen any more: a worker of nginx or Apache after a graceful reload, or the copy that lighttpd leaves behind.
     Sites' own processes inside Apache never did, and run as other accounts.
     """
-    listening = {inode for text in tables() for line in text.splitlines()[1:] if (fields := line.split())[3] == LISTENING for inode in [fields[9]]}
+    listening = {
+        inode
+        for text in tables()
+        for line in text.splitlines()[1:]
+        if (fields := line.split())[3] == LISTENING
+        for inode in [fields[9]]
+    }
     group = grp.getgrnam(FRONT_GROUP).gr_gid
-    return all(_listens(process, listening) for process in processes(unit) if _group_of(process) == group)
+    return all(
+        _listens(process, listening) for process in processes(unit) if _group_of(process) == group
+    )
 
 
-def _group_of(process: int) -> Optional[int]:
+def _group_of(process: int) -> int | None:
     try:
         return os.stat(f"/proc/{process}").st_gid
     except FileNotFoundError:
@@ -134,6 +148,9 @@ def _group_of(process: int) -> Optional[int]:
 def _listens(process: int, inodes: set[str]) -> bool:
     handles = f"/proc/{process}/fd"
     try:
-        return any(os.readlink(f"{handles}/{handle}") in {f"socket:[{inode}]" for inode in inodes} for handle in os.listdir(handles))
+        return any(
+            os.readlink(f"{handles}/{handle}") in {f"socket:[{inode}]" for inode in inodes}
+            for handle in os.listdir(handles)
+        )
     except (FileNotFoundError, PermissionError):
         return True  # it has ended meanwhile, or cannot be looked into without CAP_SYS_PTRACE

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """systemd's units of a change: what they need done, decided by a pure function, and done by systemctl."""
@@ -10,10 +10,9 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
 
-from ansible_collections.pyweb.stack.plugins.module_utils.host import run
-from ansible_collections.pyweb.stack.plugins.module_utils.preconditions import unit_of
+from ansible_collections.pyweb.stack.plugins.module_utils._host import run
+from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import unit_of
 
 RANK = ("start", "reload", "restart")
 
@@ -60,10 +59,16 @@ class Work:
 
     def summary(self) -> dict[str, str]:
         """Unit to verb, for the result."""
-        return {**dict.fromkeys(self.disable, "disable"), **dict.fromkeys(self.enable, "enable"), **self.verbs}
+        return {
+            **dict.fromkeys(self.disable, "disable"),
+            **dict.fromkeys(self.enable, "enable"),
+            **self.verbs,
+        }
 
 
-def decide(units: list[Unit], states: dict[str, State], effects: dict[str, str], current: dict[str, str]) -> Work:
+def decide(
+    units: list[Unit], states: dict[str, State], effects: dict[str, str], current: dict[str, str]
+) -> Work:
     """What has to be done, given the digests that each unit last took effect with and those of its paths now.
 
     Keys of effects and current: the unit's name, a space, and reload or restart.
@@ -79,9 +84,18 @@ def decide(units: list[Unit], states: dict[str, State], effects: dict[str, str],
         state = states[unit.name]
         if unit.by_hand and not state.active:
             continue
-        if unit.enabled and not unit.by_hand and state.enabled not in ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated"):
+        if (
+            unit.enabled
+            and not unit.by_hand
+            and state.enabled
+            not in ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
+        ):
             work.enable.append(unit.name)
-        stale = {verb for verb in ("reload", "restart") if current[f"{unit.name} {verb}"] != effects.get(f"{unit.name} {verb}")}
+        stale = {
+            verb
+            for verb in ("reload", "restart")
+            if current[f"{unit.name} {verb}"] != effects.get(f"{unit.name} {verb}")
+        }
         if not state.active:
             need(unit.name, "restart" if stale else "start")
         elif "restart" in stale:
@@ -99,13 +113,22 @@ def states(names: list[str]) -> dict[str, State]:
     if not names:
         return found
     asked = list(dict.fromkeys(names))
-    status, words = run(["systemctl", "show", "--property=ActiveState,UnitFileState,NeedDaemonReload,LoadState,SubState", "--", *asked])
+    status, words = run(
+        [
+            "systemctl",
+            "show",
+            "--property=ActiveState,UnitFileState,NeedDaemonReload,LoadState,SubState",
+            "--",
+            *asked,
+        ]
+    )
     if status != 0:
         raise OSError(f"systemctl does not answer: {words}")
     for name, block in zip(asked, words.split("\n\n")):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         found[name] = State(
-            active=values.get("ActiveState") in ("active", "reloading", "activating") and values.get("SubState") != "auto-restart",
+            active=values.get("ActiveState") in ("active", "reloading", "activating")
+            and values.get("SubState") != "auto-restart",
             enabled=values.get("UnitFileState", ""),
             needs_daemon_reload=values.get("NeedDaemonReload") == "yes",
             exists=values.get("LoadState") not in (None, "", "not-found"),
@@ -120,7 +143,7 @@ def batches(names: list[str], size: int) -> list[list[str]]:
     return [[name for name in names if name.rpartition(".")[0] in group] for group in groups]
 
 
-def carry_out(work: Work, watch: bool = True) -> Optional[str]:
+def carry_out(work: Work, watch: bool = True) -> str | None:
     """Do the work, a few units side by side. Returns what went wrong, with the units' last words, or None.
 
     watch: whether to look a second later at those that tell systemd nothing of their start.
@@ -133,18 +156,32 @@ def carry_out(work: Work, watch: bool = True) -> Optional[str]:
     for verb, *names in steps:
         status, words = run(["systemctl", "--quiet", verb, *names])
         if status != 0:
-            return f"systemctl {verb}: {words}\n" + "\n".join(last_words(name) for name in names if not is_active(name))
-    return fallen([name for name, verb in work.verbs.items() if verb in ("restart", "start")]) if watch else None
+            return f"systemctl {verb}: {words}\n" + "\n".join(
+                last_words(name) for name in names if not is_active(name)
+            )
+    return (
+        fallen([name for name, verb in work.verbs.items() if verb in ("restart", "start")])
+        if watch
+        else None
+    )
 
 
-def fallen(started: list[str], seconds: float = 1.0) -> Optional[str]:
+def fallen(started: list[str], seconds: float = 1.0) -> str | None:
     """What happened to those of the started units that tell systemd nothing of their start and were down shortly after it."""
-    silent = [name for name in started if run(["systemctl", "show", "--property=Type", "--value", name])[1] in ("simple", "exec", "idle")]
+    silent = [
+        name
+        for name in started
+        if run(["systemctl", "show", "--property=Type", "--value", name])[1]
+        in ("simple", "exec", "idle")
+    ]
     if not silent:
         return None
     time.sleep(seconds)
     down = [name for name, state in states(silent).items() if not state.active]
-    return "\n".join(f"{name} came up and went down again. {last_words(name)}" for name in down) or None
+    return (
+        "\n".join(f"{name} came up and went down again. {last_words(name)}" for name in down)
+        or None
+    )
 
 
 def take_down(names: list[str]) -> None:
@@ -159,7 +196,14 @@ def bring_back(work: Work, before: dict[str, State]) -> None:
     for name, verb in work.verbs.items():
         was = before.get(name, State())
         run(["systemctl", "reset-failed", name])
-        run(["systemctl", "--quiet", "stop" if not was.active else "reload" if verb == "reload" else "restart", name])
+        run(
+            [
+                "systemctl",
+                "--quiet",
+                "stop" if not was.active else "reload" if verb == "reload" else "restart",
+                name,
+            ]
+        )
     for name in work.enable:
         run(["systemctl", "--quiet", "disable", name])
     if work.disable:
@@ -170,14 +214,19 @@ def processes(unit: str) -> list[int]:
     """The processes of a unit other than its main one."""
     main = run(["systemctl", "show", "--property=MainPID", "--value", unit])[1]
     every = (path.name for path in Path("/proc").iterdir() if path.name.isdigit())
-    return sorted(int(process) for process in every if process != main and unit_of(int(process)) == unit)
+    return sorted(
+        int(process) for process in every if process != main and unit_of(int(process)) == unit
+    )
 
 
 def has_died(name: str, restarted: bool) -> bool:
     """Whether a unit is down, or came up and died since it was started by a command (restarted)."""
     words = run(["systemctl", "show", "--property=ActiveState,SubState,NRestarts", "--", name])[1]
     values = dict(line.split("=", 1) for line in words.splitlines() if "=" in line)
-    down = values.get("ActiveState") in ("inactive", "failed") or values.get("SubState") == "auto-restart"
+    down = (
+        values.get("ActiveState") in ("inactive", "failed")
+        or values.get("SubState") == "auto-restart"
+    )
     return down or (restarted and values.get("NRestarts", "0") != "0")
 
 
@@ -188,5 +237,7 @@ def is_active(name: str) -> bool:
 
 def last_words(name: str, lines: int = 25) -> str:
     """The end of a unit's journal."""
-    words = run(["journalctl", "--unit", name, "--lines", str(lines), "--no-pager", "--output", "cat"])[1]
+    words = run(
+        ["journalctl", "--unit", name, "--lines", str(lines), "--no-pager", "--output", "cat"]
+    )[1]
     return f"The last words of {name}:\n{words}"

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Cherokee's configuration: a tree of keys, written flat, one line a value: a!b!c = value."""
@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 # One key: no separator of keys, no comment, no space but that of a media type; "include" would read a file.
-KEY = re.compile(r"(?!(try_)?include$)[A-Za-z0-9_./-][A-Za-z0-9_./+-]*(; [a-z]+=[a-z0-9-]+)?", re.IGNORECASE)
+KEY = re.compile(
+    r"(?!(try_)?include$)[A-Za-z0-9_./-][A-Za-z0-9_./+-]*(; [a-z]+=[a-z0-9-]+)?", re.IGNORECASE
+)
 # It cuts off spaces at both ends, and ends a line at either of these.
 NOT_A_VALUE = re.compile(r"[\r\n\0]|^[ \t]|[ \t]$|^$")
 STEP = 10
@@ -36,12 +38,16 @@ def _leaves(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
     for name, child in node.items():
         key = str(name)
         if key.lower() in seen:
-            raise ValueError(f"{_shown(path)}: {key!r} and {seen[key.lower()]!r} are the same key for Cherokee")
+            raise ValueError(
+                f"{_shown(path)}: {key!r} and {seen[key.lower()]!r} are the same key for Cherokee"
+            )
         seen[key.lower()] = key
         if key == "" and path and not isinstance(child, (dict, list)):
             yield path, _value(child, path)
         elif not isinstance(name, (str, int)) or isinstance(name, bool) or not KEY.fullmatch(key):
-            raise ValueError(f"{_shown(path)}: {name!r} cannot be a key: letters, digits and _ . / + - only, and not include")
+            raise ValueError(
+                f"{_shown(path)}: {name!r} cannot be a key: letters, digits and _ . / + - only, and not include"
+            )
         else:
             yield from _leaves(child, (*path, key))
 
@@ -52,7 +58,9 @@ def _value(value: Any, path: tuple[str, ...]) -> str:
     if not isinstance(value, (str, int)) or not path:
         raise ValueError(f"{_shown(path)}: {value!r} is no text, number or boolean")
     if NOT_A_VALUE.search(str(value)):
-        raise ValueError(f"{_shown(path)}: {value!r} cannot be a value: it is empty, has spaces at an end, or a line break")
+        raise ValueError(
+            f"{_shown(path)}: {value!r} cannot be a value: it is empty, has spaces at an end, or a line break"
+        )
     return str(value)
 
 

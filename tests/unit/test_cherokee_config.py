@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """A key tree is read back as it was meant, by a parser of what Cherokee's reader does."""
@@ -9,7 +9,7 @@ from __future__ import annotations
 import string
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils.key_tree import key_tree
+from ansible_collections.pyweb.stack.plugins.module_utils._cherokee_config import key_tree
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +28,9 @@ def parse(text):
         node = root
         for part in key.strip(" ").split("!"):
             known = {name.lower(): name for name in node}
-            assert known.get(part.lower(), part) == part, f"{part!r} differs from {known.get(part.lower())!r} by its case alone"
+            assert known.get(part.lower(), part) == part, (
+                f"{part!r} differs from {known.get(part.lower())!r} by its case alone"
+            )
             node = node.setdefault(part, {})
         node[""] = value.strip(" ")
     return plain(root)
@@ -52,14 +54,24 @@ def meant(tree):
     return found[""] if set(found) == {""} else found
 
 
-KEYS = st.text(string.ascii_lowercase + string.digits + "_-/+.", min_size=1, max_size=8).filter(lambda key: key[0] != "+" and "include" not in key)
+KEYS = st.text(string.ascii_lowercase + string.digits + "_-/+.", min_size=1, max_size=8).filter(
+    lambda key: key[0] != "+" and "include" not in key
+)
 VALUES = (
-    st.text(min_size=1, max_size=20).filter(lambda value: not set(value) & set("\r\n\0") and value == value.strip(" \t")) | st.integers() | st.booleans()
+    st.text(min_size=1, max_size=20).filter(
+        lambda value: not set(value) & set("\r\n\0") and value == value.strip(" \t")
+    )
+    | st.integers()
+    | st.booleans()
 )
 TREES = st.recursive(
     VALUES,
-    lambda inner: st.dictionaries(KEYS, inner, max_size=4) | st.lists(inner, max_size=4) | st.tuples(VALUES, st.dictionaries(KEYS, inner, max_size=3)).map(
-        lambda pair: {"": pair[0], **pair[1]}
+    lambda inner: (
+        st.dictionaries(KEYS, inner, max_size=4)
+        | st.lists(inner, max_size=4)
+        | st.tuples(VALUES, st.dictionaries(KEYS, inner, max_size=3)).map(
+            lambda pair: {"": pair[0], **pair[1]}
+        )
     ),
     max_leaves=20,
 )
@@ -71,7 +83,10 @@ def test_what_was_written_is_read(tree):
 
 
 def test_the_first_item_has_the_highest_number_and_a_node_may_have_a_value():
-    tree = {"rule": [{"match": {"": "directory", "directory": "/a"}}, {"match": "default"}], "on": True}
+    tree = {
+        "rule": [{"match": {"": "directory", "directory": "/a"}}, {"match": "default"}],
+        "on": True,
+    }
     assert key_tree(tree).splitlines() == [
         "rule!20!match = directory",
         "rule!20!match!directory = /a",
@@ -80,13 +95,32 @@ def test_the_first_item_has_the_highest_number_and_a_node_may_have_a_value():
     ]
 
 
-@pytest.mark.parametrize("value", ["", " ", "a\nb", "a\rb", "a\0b", "\n", " a", "a ", "a\t", "a\n", None, 1.5, ("a",)])
+@pytest.mark.parametrize(
+    "value", ["", " ", "a\nb", "a\rb", "a\0b", "\n", " a", "a ", "a\t", "a\n", None, 1.5, ("a",)]
+)
 def test_values_that_would_be_read_otherwise_are_refused(value):
     with pytest.raises(ValueError, match="server!name: "):
         key_tree({"server": {"name": value}})
 
 
-@pytest.mark.parametrize("key", ["", "a!b", "a b", "a = b", "#a", "a\n", "include", "try_include", "Include", None, True, 1.5, "é"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "a!b",
+        "a b",
+        "a = b",
+        "#a",
+        "a\n",
+        "include",
+        "try_include",
+        "Include",
+        None,
+        True,
+        1.5,
+        "é",
+    ],
+)
 def test_keys_that_would_be_read_otherwise_are_refused(key):
     with pytest.raises(ValueError, match="the tree: "):
         key_tree({key: "x"})

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Asks endpoints for a page over their own protocol, as a front would, until they are healthy or the time is over."""
@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
-from ansible_collections.pyweb.stack.plugins.module_utils.certificates import same_certificate
-from ansible_collections.pyweb.stack.plugins.module_utils.protocols import (
+from ansible_collections.pyweb.stack.plugins.module_utils._certificates import same_certificate
+from ansible_collections.pyweb.stack.plugins.module_utils._protocols import (
     DECODERS,
     DEFAULT_PORTS,
     ENCODERS,
@@ -28,7 +28,9 @@ from ansible_collections.pyweb.stack.plugins.module_utils.protocols import (
     ResponseDecoder,
 )
 
-MISDIRECTED = 421  # how our own servers refuse a name that no site has, or who is none of a back's fronts
+MISDIRECTED = (
+    421  # how our own servers refuse a name that no site has, or who is none of a back's fronts
+)
 HEALTHY = frozenset(range(200, 500)) - {MISDIRECTED}
 REMOTE_ADDR = "127.0.0.1"  # the client that the application is told
 START_TIMEOUT = 30  # seconds until the first healthy answer, where a target names none
@@ -83,8 +85,16 @@ class Endpoint:
 
     def connect(self, timeout: float) -> socket.socket:
         if self.path is None and not self.mark:
-            return socket.create_connection((self.host, self.port), timeout, (self.source, 0) if self.source else None)
-        family = socket.AF_UNIX if self.path is not None else socket.AF_INET6 if ":" in self.host else socket.AF_INET
+            return socket.create_connection(
+                (self.host, self.port), timeout, (self.source, 0) if self.source else None
+            )
+        family = (
+            socket.AF_UNIX
+            if self.path is not None
+            else socket.AF_INET6
+            if ":" in self.host
+            else socket.AF_INET
+        )
         connection = socket.socket(family)
         try:
             connection.settimeout(timeout)
@@ -118,14 +128,23 @@ class Target:
     timeout: float | None = None  # seconds until its first healthy answer
     site: str | None = None  # the site of the inventory that it belongs to
     unit: str | None = None
-    log: str | None = None  # where its tracebacks go: a file, or a unit for its journal; default: the unit
+    log: str | None = (
+        None  # where its tracebacks go: a file, or a unit for its journal; default: the unit
+    )
     hint: str | None = None  # what to do where it is not healthy
     stranger: str | None = None  # an address of this host from which it must not answer
-    certificate: str | None = None  # a file with the certificate that it has to serve: it is asked over TLS
+    certificate: str | None = (
+        None  # a file with the certificate that it has to serve: it is asked over TLS
+    )
 
     def without_tls(self) -> Target:
         """The same site as it was before it had TLS."""
-        return replace(self, scheme="http", certificate=None, endpoint=replace(self.endpoint, port=DEFAULT_PORTS["http"]))
+        return replace(
+            self,
+            scheme="http",
+            certificate=None,
+            endpoint=replace(self.endpoint, port=DEFAULT_PORTS["http"]),
+        )
 
     def request(self) -> Request:
         """The request as a front sends it; ProtocolError where the target's values allow none."""
@@ -203,19 +222,27 @@ class Hopeless(Exception):
 Doubt = Callable[[Target], "str | None"]
 
 
-def ask(target: Target, timeout: float = 5, body_limit: int | None = 65536, doubt: Doubt | None = None) -> Outcome:
+def ask(
+    target: Target, timeout: float = 5, body_limit: int | None = 65536, doubt: Doubt | None = None
+) -> Outcome:
     """Ask once, and what is healthy also as a stranger, if it has to refuse one."""
     outcome = _ask(target, timeout, body_limit, doubt)
     if outcome.fault is not None or target.stranger is None:
         return outcome
-    refused = _ask(replace(target, endpoint=replace(target.endpoint, source=target.stranger)), STRANGERS_TIME, body_limit).response
+    refused = _ask(
+        replace(target, endpoint=replace(target.endpoint, source=target.stranger)),
+        STRANGERS_TIME,
+        body_limit,
+    ).response
     if refused is None or refused.status == MISDIRECTED:
         return outcome
     fault = f"it answers {target.stranger}, too, which is none of its fronts: IPAddressDeny= of systemd has no effect on this host (it needs BPF)"
     return replace(outcome, fault=fault, target=replace(target, hint=None))
 
 
-def _ask(target: Target, timeout: float, body_limit: int | None, doubt: Doubt | None = None) -> Outcome:
+def _ask(
+    target: Target, timeout: float, body_limit: int | None, doubt: Doubt | None = None
+) -> Outcome:
     """Ask once. ProtocolError only for a target that cannot be asked; all that goes wrong after that is a fault."""
     data = _encode(target)
     decoder = DECODERS[target.link](body_limit=body_limit)
@@ -223,7 +250,9 @@ def _ask(target: Target, timeout: float, body_limit: int | None, doubt: Doubt | 
     late = hopeless = False
     try:
         served = _exchange(target, data, decoder, begin + timeout, doubt)
-        fault = _status_fault(target, decoder.response) or (target.certificate and same_certificate(served, target.certificate))
+        fault = _status_fault(target, decoder.response) or (
+            target.certificate and same_certificate(served, target.certificate)
+        )
     except Hopeless as reason:
         fault, hopeless = str(reason), True
     except (OSError, ProtocolError) as error:
@@ -231,7 +260,9 @@ def _ask(target: Target, timeout: float, body_limit: int | None, doubt: Doubt | 
         fault = _network_fault(error, timeout)
     if fault and isinstance(decoder, FastCgiResponseDecoder) and decoder.stderr.strip():
         fault += f"; its log: {_text(decoder.stderr).strip().splitlines()[-1]}"
-    return Outcome(target, decoder.response, fault, time.monotonic() - begin, late=late, hopeless=hopeless)
+    return Outcome(
+        target, decoder.response, fault, time.monotonic() - begin, late=late, hopeless=hopeless
+    )
 
 
 def wait_until_healthy(
@@ -282,7 +313,9 @@ def _encode(target: Target) -> bytes:
         raise ProtocolError(f"{target.name}: {error}") from error
 
 
-def _exchange(target: Target, data: bytes, decoder: ResponseDecoder, deadline: float, doubt: Doubt | None) -> bytes | None:
+def _exchange(
+    target: Target, data: bytes, decoder: ResponseDecoder, deadline: float, doubt: Doubt | None
+) -> bytes | None:
     """Feed the decoder with the answer. Returns the certificate that was served, if one had to be."""
     with _connect(target, deadline) as connection:
         served = connection.getpeercert(binary_form=True) if target.certificate else None

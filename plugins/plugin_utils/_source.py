@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """A directory of source on the controller: what of it is deployed, its digest, its archive and its requirements."""
@@ -11,9 +11,10 @@ import io
 import os
 import stat
 import tarfile
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+
+import tomllib
 
 COLLECTION = Path(__file__).resolve().parents[2]
 RUNTIME = COLLECTION / "roles" / "app" / "files" / "runtime"
@@ -21,7 +22,19 @@ SAMPLE = COLLECTION / "roles" / "app" / "files" / "sample"
 
 # What belongs to a working copy and not to a release; .env holds secrets, for which a site has keys.
 LEFT_OUT = frozenset(
-    ".env .git .hg .svn .venv .tox .nox __pycache__ .pytest_cache .mypy_cache .ruff_cache".split()
+    [
+        ".env",
+        ".git",
+        ".hg",
+        ".svn",
+        ".venv",
+        ".tox",
+        ".nox",
+        "__pycache__",
+        ".pytest_cache",
+        ".mypy_cache",
+        ".ruff_cache",
+    ]
 )
 # Below the top these may be the application's own, such as node_modules among its static files.
 LEFT_OUT_AT_THE_TOP = frozenset(("venv", "node_modules"))
@@ -64,7 +77,9 @@ def scan(root: Path) -> Source:
     for folder, folders, files in os.walk(root, onerror=fail):
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         folders[:] = sorted(name for name in folders if name not in links and travels(folder, name))
-        environments = [name for name in folders if os.path.exists(os.path.join(folder, name, ENVIRONMENT))]
+        environments = [
+            name for name in folders if os.path.exists(os.path.join(folder, name, ENVIRONMENT))
+        ]
         left.update(os.path.relpath(os.path.join(folder, name), root) for name in environments)
         folders[:] = [name for name in folders if name not in environments]
         for name in sorted([*files, *links]):
@@ -74,7 +89,11 @@ def scan(root: Path) -> Source:
                     found.append(path)
                 else:
                     left.add(str(path.relative_to(root)))
-    return Source(root, tuple(found), tuple(sorted(os.fsencode(name).decode(errors="replace") for name in left)))
+    return Source(
+        root,
+        tuple(found),
+        tuple(sorted(os.fsencode(name).decode(errors="replace") for name in left)),
+    )
 
 
 def stray_links(source: Source) -> list[str]:
@@ -87,7 +106,11 @@ def stray_links(source: Source) -> list[str]:
         target = os.readlink(path)
         inside = os.path.normpath(os.path.join(path.parent.relative_to(source.root), target))
         real = os.path.realpath(path)
-        if os.path.isabs(target) or inside.split("/")[0] == ".." or os.path.commonpath([real, top]) != top:
+        if (
+            os.path.isabs(target)
+            or inside.split("/")[0] == ".."
+            or os.path.commonpath([real, top]) != top
+        ):
             faults.append(
                 f"the link {str(path.relative_to(source.root))!r} leads to {target!r}; only a relative link to what is "
                 "inside the source leads there on a host, too: copy what it names, or remove it"
@@ -102,14 +125,22 @@ def project_requirements(name: str, content: bytes) -> list[str]:
     except ValueError as error:
         raise SourceError(f"{name!r} is not valid TOML: {error}") from error
     project, poetry = _table(data, "project"), _table(data, "tool", "poetry")
-    packaged = _table(data, "tool", "uv").get("package", "build-system" in data) and poetry.get("package-mode", True)
+    packaged = _table(data, "tool", "uv").get("package", "build-system" in data) and poetry.get(
+        "package-mode", True
+    )
     if packaged:
         return [f"./{os.path.dirname(name)}".rstrip("/")]
     found = project.get("dependencies", [])
     if "dependencies" in project.get("dynamic", []) or (not found and "dependencies" in poetry):
-        raise SourceError(f"{name!r} leaves its dependencies to a tool; write them as a list into the key requirements")
-    if not isinstance(found, list) or not all(isinstance(item, str) and item[:1] not in ("", "-") for item in found):
-        raise SourceError(f"{name!r} has in project.dependencies something else than requirements such as 'Django==5.2'")
+        raise SourceError(
+            f"{name!r} leaves its dependencies to a tool; write them as a list into the key requirements"
+        )
+    if not isinstance(found, list) or not all(
+        isinstance(item, str) and item[:1] not in ("", "-") for item in found
+    ):
+        raise SourceError(
+            f"{name!r} has in project.dependencies something else than requirements such as 'Django==5.2'"
+        )
     return found
 
 

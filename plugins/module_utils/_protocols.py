@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What a front says to a back and hears from it: requests to bytes, bytes to responses. No sockets here.
@@ -26,18 +26,35 @@ MAX_HEAD = 262144  # bytes of a header that are read before the answer is called
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 FCGI_VERSION = 1
-FCGI_BEGIN_REQUEST, FCGI_END_REQUEST, FCGI_PARAMS, FCGI_STDIN, FCGI_STDOUT, FCGI_STDERR = 1, 3, 4, 5, 6, 7
+FCGI_BEGIN_REQUEST, FCGI_END_REQUEST, FCGI_PARAMS, FCGI_STDIN, FCGI_STDOUT, FCGI_STDERR = (
+    1,
+    3,
+    4,
+    5,
+    6,
+    7,
+)
 FCGI_RESPONDER = 1
 FCGI_REQUEST_ID = 1  # one request a connection, so any number but 0 serves (FastCGI 3.3)
 FCGI_MAX_CONTENT = 65528  # the largest multiple of 8 that the length's two bytes hold, so that no padding is needed
-FCGI_REFUSALS = {1: "it cannot multiplex", 2: "it is overloaded", 3: "it does not know the role"}  # FastCGI 5.5
+FCGI_REFUSALS = {
+    1: "it cannot multiplex",
+    2: "it is overloaded",
+    3: "it does not know the role",
+}  # FastCGI 5.5
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
-_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 5.5: no control character, above all no line end
-_ORIGIN_FORM = re.compile(r"/[!-\"$-~]*")  # RFC 9112 3.2.1: a path and perhaps a query, no fragment, nothing to escape
+_FIELD_VALUE = re.compile(
+    r"[\t\x20-\x7e\x80-\xff]*"
+)  # RFC 9110 5.5: no control character, above all no line end
+_ORIGIN_FORM = re.compile(
+    r"/[!-\"$-~]*"
+)  # RFC 9112 3.2.1: a path and perhaps a query, no fragment, nothing to escape
 _STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: (.*))?")  # RFC 9112 4
 _STATUS_FIELD = re.compile(r"([1-9][0-9]{2})(?: (.*))?")  # RFC 3875 6.3.3
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?")  # RFC 9112 7.1; extensions are ignored, as 7.1.1 asks
+_CHUNK_SIZE = re.compile(
+    rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?"
+)  # RFC 9112 7.1; extensions are ignored, as 7.1.1 asks
 
 
 class ProtocolError(ValueError):
@@ -55,7 +72,9 @@ class Request:
     target: str = "/"  # the path under the mount and all, percent-encoded, and perhaps a query
     method: str = "GET"
     script_name: str = ""  # the mount, decoded: "" or "/app"
-    headers: Sequence[tuple[str, str]] = ()  # Host may be among them; what frames the message may not
+    headers: Sequence[
+        tuple[str, str]
+    ] = ()  # Host may be among them; what frames the message may not
     body: bytes = b""
     scheme: str = "http"
     server_name: str = "localhost"
@@ -66,19 +85,30 @@ class Request:
         if not _TOKEN.fullmatch(self.method):
             raise ProtocolError(f"the method {self.method!r} is not a token")
         if not _ORIGIN_FORM.fullmatch(self.target):
-            raise ProtocolError(f"the target {self.target!r} is not a percent-encoded path that begins with a slash")
+            raise ProtocolError(
+                f"the target {self.target!r} is not a percent-encoded path that begins with a slash"
+            )
         for name, value in self.headers:
             if not _TOKEN.fullmatch(name):
                 raise ProtocolError(f"the header name {name!r} is not a token")
             if name.lower() in ("connection", "content-length", "transfer-encoding"):
-                raise ProtocolError(f"the header {name} follows from the body and the link and cannot be given")
+                raise ProtocolError(
+                    f"the header {name} follows from the body and the link and cannot be given"
+                )
             if not _FIELD_VALUE.fullmatch(value):
-                raise ProtocolError(f"the value {value!r} of the header {name} holds a character that no header can")
+                raise ProtocolError(
+                    f"the value {value!r} of the header {name} holds a character that no header can"
+                )
         if self.scheme not in DEFAULT_PORTS:
             raise ProtocolError(f"the scheme {self.scheme!r} is neither http nor https")
-        for what, value in (("server name", self.server_name), ("remote address", self.remote_addr)):
+        for what, value in (
+            ("server name", self.server_name),
+            ("remote address", self.remote_addr),
+        ):
             if not value or not _FIELD_VALUE.fullmatch(value):
-                raise ProtocolError(f"the {what} {value!r} is empty or holds a character that no header can")
+                raise ProtocolError(
+                    f"the {what} {value!r} is empty or holds a character that no header can"
+                )
         self.split_path()
 
     def split_path(self) -> tuple[str, str]:
@@ -86,8 +116,10 @@ class Request:
         path = unquote_to_bytes(self.target.partition("?")[0])
         mount = self.script_name.encode(errors="replace")
         if mount and not (mount.startswith(b"/") and (path + b"/").startswith(mount + b"/")):
-            raise ProtocolError(f"the target {self.target!r} does not lie under the mount {self.script_name!r}")
-        return mount.decode("latin-1"), path[len(mount):].decode("latin-1")
+            raise ProtocolError(
+                f"the target {self.target!r} does not lie under the mount {self.script_name!r}"
+            )
+        return mount.decode("latin-1"), path[len(mount) :].decode("latin-1")
 
     def all_headers(self) -> list[tuple[str, str]]:
         """The headers, with the Host that RFC 9112 3.2 demands."""
@@ -142,22 +174,36 @@ def cgi_environ(request: Request) -> dict[str, str]:
         key = name.upper().replace("-", "_")
         if key != "CONTENT_TYPE":  # 4.1.3, 4.1.18
             key = "HTTP_" + key
-        if key in environ:  # one variable of the same meaning: RFC 9110 5.3; for cookies RFC 9113 8.2.3
+        if (
+            key in environ
+        ):  # one variable of the same meaning: RFC 9110 5.3; for cookies RFC 9113 8.2.3
             value = environ[key] + ("; " if key == "HTTP_COOKIE" else ", ") + value
         environ[key] = value
     return environ
 
 
 def _environ_bytes(request: Request) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in cgi_environ(request).items()]
+    return [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in cgi_environ(request).items()
+    ]
 
 
 def encode_http(request: Request) -> bytes:
     """RFC 9112 3; one request a connection."""
     headers = [*request.all_headers(), ("Connection", "close")]
-    if request.body or request.method in ("PATCH", "POST", "PUT"):  # RFC 9110 8.6: say 0 where a body is expected
+    if request.body or request.method in (
+        "PATCH",
+        "POST",
+        "PUT",
+    ):  # RFC 9110 8.6: say 0 where a body is expected
         headers.append(("Content-Length", str(len(request.body))))
-    lines = [f"{request.method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
+    lines = [
+        f"{request.method} {request.target} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in headers),
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode("latin-1") + request.body
 
 
@@ -183,12 +229,18 @@ def _fastcgi_length(part: bytes) -> bytes:
 def _fastcgi_stream(kind: int, data: bytes) -> bytes:
     """FastCGI 3.3: a stream is cut into records and ended by an empty one."""
     starts = range(0, len(data), FCGI_MAX_CONTENT)
-    return b"".join(_fastcgi_record(kind, data[at:at + FCGI_MAX_CONTENT]) for at in starts) + _fastcgi_record(kind, b"")
+    return b"".join(
+        _fastcgi_record(kind, data[at : at + FCGI_MAX_CONTENT]) for at in starts
+    ) + _fastcgi_record(kind, b"")
 
 
 def _fastcgi_record(kind: int, content: bytes) -> bytes:
     padding = -len(content) % 8  # FastCGI 3.3 recommends records of a multiple of 8 bytes
-    return struct.pack("!BBHHBx", FCGI_VERSION, kind, FCGI_REQUEST_ID, len(content), padding) + content + bytes(padding)
+    return (
+        struct.pack("!BBHHBx", FCGI_VERSION, kind, FCGI_REQUEST_ID, len(content), padding)
+        + content
+        + bytes(padding)
+    )
 
 
 def encode_scgi(request: Request) -> bytes:
@@ -208,7 +260,9 @@ def encode_uwsgi(request: Request) -> bytes:
     variables = _environ_bytes(request)
     total = sum(len(name) + len(value) + 2 * sizes.size for name, value in variables)
     if total > 0xFFFF:
-        raise ProtocolError(f"the request's variables take {total} bytes; uwsgi carries at most 65535")
+        raise ProtocolError(
+            f"the request's variables take {total} bytes; uwsgi carries at most 65535"
+        )
     block = b"".join(sizes.pack(len(part)) + part for pair in variables for part in pair)
     return struct.pack("<BHB", 0, total, 0) + block + request.body
 
@@ -261,7 +315,7 @@ class ResponseDecoder:
         if end < 0 or end > limit:
             raise ProtocolError(f"a line or a header is longer than {MAX_HEAD} bytes")
         line = bytes(self._buffer[:end])
-        del self._buffer[:end + 1]
+        del self._buffer[: end + 1]
         return line[:-1] if line.endswith(b"\r") else line
 
 
@@ -273,7 +327,9 @@ class HttpResponseDecoder(ResponseDecoder):
         while 100 <= status < 200:  # RFC 9110 15.2: any number of interim answers may come first
             status, reason, headers = self._parse_head((yield from self._head()))
             if status == 101:
-                raise ProtocolError("the answer switches to another protocol, which was not asked for")
+                raise ProtocolError(
+                    "the answer switches to another protocol, which was not asked for"
+                )
         self._body = bytearray()
         self._size = 0
         yield from self._read_body(status, headers)
@@ -297,7 +353,9 @@ class HttpResponseDecoder(ResponseDecoder):
             raise ProtocolError(f"{_excerpt(lines[0])} is no HTTP/1 status line")
         return int(match[1]), (match[2] or b"").decode("latin-1"), _parse_fields(lines[1:])
 
-    def _read_body(self, status: int, headers: list[tuple[str, str]]) -> Generator[None, None, None]:
+    def _read_body(
+        self, status: int, headers: list[tuple[str, str]]
+    ) -> Generator[None, None, None]:
         """The length of the body by RFC 9112 6.3, rule by rule."""
         if self._method == "HEAD" or status in (204, 304):
             return
@@ -314,7 +372,10 @@ class HttpResponseDecoder(ResponseDecoder):
 
     def _is_chunked(self, headers: list[tuple[str, str]]) -> bool:
         codings = ", ".join(_values(headers, "Transfer-Encoding")).lower()
-        if codings not in ("", "chunked"):  # others are sent only to who asks for them: RFC 9112 7.4
+        if codings not in (
+            "",
+            "chunked",
+        ):  # others are sent only to who asks for them: RFC 9112 7.4
             raise ProtocolError(f"the answer has the unknown Transfer-Encoding {codings!r}")
         return bool(codings)
 
@@ -332,7 +393,9 @@ class HttpResponseDecoder(ResponseDecoder):
             if (yield from self._line(where)):
                 raise ProtocolError("a chunk is longer than its size")
         room = MAX_HEAD
-        while line := (yield from self._line(where, room)):  # trailer fields may be ignored: RFC 9112 7.1.2
+        while line := (
+            yield from self._line(where, room)
+        ):  # trailer fields may be ignored: RFC 9112 7.1.2
             room -= len(line)
 
     def _bytes(self, length: int, what: str) -> Generator[None, None, None]:
@@ -352,7 +415,9 @@ class HttpResponseDecoder(ResponseDecoder):
         part = self._buffer[:at_most]
         del self._buffer[:at_most]
         self._size += len(part)
-        self._body += part if self._body_limit is None else part[:max(0, self._body_limit - len(self._body))]
+        self._body += (
+            part if self._body_limit is None else part[: max(0, self._body_limit - len(self._body))]
+        )
         return len(part)
 
 
@@ -396,7 +461,9 @@ class FastCgiResponseDecoder(ResponseDecoder):
                 raise ProtocolError(f"{_excerpt(header)} does not begin a FastCGI record")
             content = (yield from self._exactly(length + padding))[:length]
             if request_id != FCGI_REQUEST_ID:
-                raise ProtocolError(f"a record belongs to the request {request_id}, which was not made")
+                raise ProtocolError(
+                    f"a record belongs to the request {request_id}, which was not made"
+                )
             if kind == FCGI_STDOUT:
                 self._cgi.feed(content)
             elif kind == FCGI_STDERR:
@@ -409,7 +476,9 @@ class FastCgiResponseDecoder(ResponseDecoder):
             raise ProtocolError("the record that ends the request is not 8 bytes long")
         refusal = content[4]
         if refusal:
-            raise ProtocolError(f"the application refused the request: {FCGI_REFUSALS.get(refusal, refusal)}")
+            raise ProtocolError(
+                f"the application refused the request: {FCGI_REFUSALS.get(refusal, refusal)}"
+            )
         self._cgi.close()
         return self._cgi.response
 
@@ -430,23 +499,31 @@ def _parse_fields(lines: Sequence[bytes]) -> list[tuple[str, str]]:
             value += " " + text.strip(" \t")
         else:
             name, colon, value = text.partition(":")
-            if not colon or not _TOKEN.fullmatch(name):  # a space before the colon too: RFC 9112 5.1
+            if not colon or not _TOKEN.fullmatch(
+                name
+            ):  # a space before the colon too: RFC 9112 5.1
                 raise ProtocolError(f"{_excerpt(line)} is no header")
             value = value.strip(" \t")
         if not _FIELD_VALUE.fullmatch(value):
-            raise ProtocolError(f"the value {value!r} of the header {name} holds a character that no header can")
+            raise ProtocolError(
+                f"the value {value!r} of the header {name} holds a character that no header can"
+            )
         headers.append((name, value))
     return headers
 
 
 def _content_length(headers: list[tuple[str, str]]) -> int | None:
     """RFC 9110 8.6: the same number may be repeated, anything else is an error."""
-    given = {part.strip() for value in _values(headers, "Content-Length") for part in value.split(",")}
+    given = {
+        part.strip() for value in _values(headers, "Content-Length") for part in value.split(",")
+    }
     if not given:
         return None
     value = given.pop()
     if given or not re.fullmatch("[0-9]{1,18}", value):
-        raise ProtocolError(f"the Content-Length {', '.join(_values(headers, 'Content-Length'))!r} is no number")
+        raise ProtocolError(
+            f"the Content-Length {', '.join(_values(headers, 'Content-Length'))!r} is no number"
+        )
     return int(value)
 
 
@@ -454,7 +531,12 @@ def _excerpt(data: bytes) -> str:
     return repr(data[:60].decode("latin-1"))
 
 
-ENCODERS = {"http": encode_http, "fastcgi": encode_fastcgi, "scgi": encode_scgi, "uwsgi": encode_uwsgi}
+ENCODERS = {
+    "http": encode_http,
+    "fastcgi": encode_fastcgi,
+    "scgi": encode_scgi,
+    "uwsgi": encode_uwsgi,
+}
 DECODERS: dict[str, type[ResponseDecoder]] = {
     "http": HttpResponseDecoder,
     "fastcgi": FastCgiResponseDecoder,

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """TLS in the plan: the keys of a site's `tls`, their faults, and what they mean for a front. Pure.
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.pyweb.stack.plugins.module_utils.site import (
+from ansible_collections.pyweb.stack.plugins.module_utils._site import (
     ADDRESS,
     Fault,
     Faults,
@@ -69,18 +69,34 @@ def _flag(value: Any) -> bool:
 
 
 def _acme(value: Any) -> dict:
-    raise Fault("certificates by ACME are not supported yet; name a certificate and its key, or write self_signed: true")
+    raise Fault(
+        "certificates by ACME are not supported yet; name a certificate and its key, or write self_signed: true"
+    )
 
 
 # A text in PEM or a file of the controller; the action plugin has read and checked either before the plan is made.
 PEM_OR_PATH = "a file on the controller, or the text itself in PEM"
 
 TLS_KEYS = {
-    "certificate": Key(text(None, PEM_OR_PATH), None, f"the site's certificate and those that vouch for it, in this order: {PEM_OR_PATH}"),
-    "key": Key(text(None, PEM_OR_PATH), None, f"key of the certificate: {PEM_OR_PATH}; no log, diff or other account sees it"),
-    "self_signed": Key(_flag, False, "true: the host makes a certificate that no client trusts, and keeps it up to date"),
+    "certificate": Key(
+        text(None, PEM_OR_PATH),
+        None,
+        f"the site's certificate and those that vouch for it, in this order: {PEM_OR_PATH}",
+    ),
+    "key": Key(
+        text(None, PEM_OR_PATH),
+        None,
+        f"key of the certificate: {PEM_OR_PATH}; no log, diff or other account sees it",
+    ),
+    "self_signed": Key(
+        _flag,
+        False,
+        "true: the host makes a certificate that no client trusts, and keeps it up to date",
+    ),
     "acme": Key(_acme, None, "not supported yet"),
-    "redirect": Key(_flag, True, "whether plain HTTP is redirected (308); otherwise it serves the site, too"),
+    "redirect": Key(
+        _flag, True, "whether plain HTTP is redirected (308); otherwise it serves the site, too"
+    ),
     "hsts": Key(
         number(0, 10**9, "seconds"),
         None,
@@ -99,15 +115,23 @@ def check_tls(faults: Faults, site: dict, unable: tuple[str, ...] = ()) -> dict 
         return None
     before = len(faults.lines)
     if not isinstance(given, dict):
-        faults.add(where, "expected a mapping; write tls: {certificate: ..., key: ...} or tls: {self_signed: true}")
+        faults.add(
+            where,
+            "expected a mapping; write tls: {certificate: ..., key: ...} or tls: {self_signed: true}",
+        )
         return {}
     for front in unable:
-        faults.add(where, f"front {front} does not serve HTTPS yet; leave the key out, or choose another front")
+        faults.add(
+            where,
+            f"front {front} does not serve HTTPS yet; leave the key out, or choose another front",
+        )
     done = _check_keys(faults, where, given)
     _refuse_contradictions(faults, where, given, done)
     for server_name in site["server_names"] or ():
         if ADDRESS.fullmatch(server_name):
-            what = f"{server_name!r} is an address, and no client names one in TLS; write a host name"
+            what = (
+                f"{server_name!r} is an address, and no client names one in TLS; write a host name"
+            )
             faults.add(f"sites[{site['label']}].server_names", what)
     return {} if len(faults.lines) > before else done
 
@@ -115,9 +139,15 @@ def check_tls(faults: Faults, site: dict, unable: tuple[str, ...] = ()) -> dict 
 def _check_keys(faults: Faults, where: str, given: dict) -> dict:
     for key in given:
         if key == "profile":
-            faults.add(f"{where}.profile", "a host has one profile for all of its sites; set tls_profile, a variable of the host")
+            faults.add(
+                f"{where}.profile",
+                "a host has one profile for all of its sites; set tls_profile, a variable of the host",
+            )
         elif key not in TLS_KEYS:
-            faults.add(f"{where}.{key}", f"unknown key{nearest(str(key), TLS_KEYS)}; possible: {', '.join(TLS_KEYS)}")
+            faults.add(
+                f"{where}.{key}",
+                f"unknown key{nearest(str(key), TLS_KEYS)}; possible: {', '.join(TLS_KEYS)}",
+            )
     done = {}
     for name, key in TLS_KEYS.items():
         done[name] = key.default
@@ -136,15 +166,24 @@ def _refuse_contradictions(faults: Faults, where: str, given: dict, done: dict) 
         faults.add(where, f"{' and '.join(ways)} exclude each other; leave one of them")
     elif not ways and given.get("key") is None:
         hsts = ", and hsts without TLS would lock browsers out" if done["hsts"] else ""
-        faults.add(where, f"nothing says where the certificate comes from{hsts}; name a certificate and its key, or write self_signed: true")
+        faults.add(
+            where,
+            f"nothing says where the certificate comes from{hsts}; name a certificate and its key, or write self_signed: true",
+        )
     if "certificate" in ways and given.get("key") is None:
         faults.add(f"{where}.key", "missing: the key of the certificate")
     if given.get("key") is not None and "certificate" not in ways:
         faults.add(f"{where}.certificate", "missing: the certificate of the key")
     if done["hsts"] and "self_signed" in ways:
-        faults.add(f"{where}.hsts", "it forbids browsers to pass a certificate that they do not trust; leave it out with self_signed")
+        faults.add(
+            f"{where}.hsts",
+            "it forbids browsers to pass a certificate that they do not trust; leave it out with self_signed",
+        )
     if done["hsts"] and not done["redirect"]:
-        faults.add(f"{where}.hsts", "it forbids browsers plain HTTP, which redirect: false keeps; leave one of the two out")
+        faults.add(
+            f"{where}.hsts",
+            "it forbids browsers plain HTTP, which redirect: false keeps; leave one of the two out",
+        )
 
 
 def settle(site: dict, found: Mapping[str, Any] | None) -> dict | None:
@@ -157,7 +196,11 @@ def settle(site: dict, found: Mapping[str, Any] | None) -> dict | None:
         return None
     way = next(way for way in WAYS if tls[way])
     directory = DIRECTORY.format(name=site["name"])
-    given = {"chain": tls["certificate"], "private_key": tls["key"], "trusted": True} if way == "certificate" else {}
+    given = (
+        {"chain": tls["certificate"], "private_key": tls["key"], "trusted": True}
+        if way == "certificate"
+        else {}
+    )
     trusted = {**given, **(found or {})}.get("trusted", False)
     hsts = tls["hsts"] if tls["hsts"] is not None else HSTS if tls["redirect"] else 0
     return {
@@ -168,7 +211,8 @@ def settle(site: dict, found: Mapping[str, Any] | None) -> dict | None:
         "chain": None,
         "private_key": None,
         "trusted": trusted,
-        **{key: value for key, value in {**given, **(found or {})}.items()},
+        **given,
+        **(found or {}),
         "redirect": tls["redirect"],
         "hsts": hsts if trusted else 0,
     }

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What servers write to their logs during a change: the reason of a failure."""
@@ -11,13 +11,15 @@ import re
 import time
 from collections.abc import Iterable
 
-from ansible_collections.pyweb.stack.plugins.module_utils.host import run
+from ansible_collections.pyweb.stack.plugins.module_utils._host import run
 
 LIMIT = 262144  # bytes of a file's end that are read
 # What Apache puts before each line: its time, module, process, perhaps an error code and a client.
 PREFIX = re.compile(r"^(\[[^\]]*\] )+")
 # A process of mod_wsgi that could not load its site (the runtime's pyweb_mod_wsgi.py), and when it began, in seconds since boot.
-NOT_LOADED = re.compile(r"pyweb: the site (\S+) cannot be loaded by process \d+, begun (\d+\.\d+) s after boot")
+NOT_LOADED = re.compile(
+    r"pyweb: the site (\S+) cannot be loaded by process \d+, begun (\d+\.\d+) s after boot"
+)
 
 
 class Logs:
@@ -30,7 +32,17 @@ class Logs:
     def since(self, name: str) -> list[str]:
         """The new lines of a log."""
         if not name.startswith("/"):
-            argv = ["journalctl", "--unit", name, "--since", f"@{self._begin:.6f}", "--no-pager", "--quiet", "--output", "cat"]
+            argv = [
+                "journalctl",
+                "--unit",
+                name,
+                "--since",
+                f"@{self._begin:.6f}",
+                "--no-pager",
+                "--quiet",
+                "--output",
+                "cat",
+            ]
             return run(argv)[1].splitlines()
         known, size = self._sizes.get(name, 0), _size(name)
         try:

@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What the collection has on a host: one record for each set, with everything that has to go when the set no longer wants it."""
@@ -11,7 +11,7 @@ import json
 import os
 from pathlib import Path
 
-from ansible_collections.pyweb.stack.plugins.module_utils.host import Entry, write
+from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry, write
 
 RECORDS = Path("/var/lib/pyweb/.changes")
 # Not below /run/lock, where every account may be first to make it.
@@ -48,7 +48,11 @@ class Record:
 
     def leaving(self, kind: str, all_of_it: bool = False) -> list[str]:
         """What is leaving; all_of_it: as if the whole set were. Data that is kept has left already."""
-        return sorted(key for key, item in self.items[kind].items() if item["leaving"] or (all_of_it and not item.get("parked")))
+        return sorted(
+            key
+            for key, item in self.items[kind].items()
+            if item["leaving"] or (all_of_it and not item.get("parked"))
+        )
 
     def claim(self, kind: str, wanted: dict[str, dict]) -> None:
         """Take in what is wanted of a kind; the rest is leaving. What is known of an item stays known."""
@@ -64,7 +68,10 @@ class Record:
 
     def save(self) -> None:
         """Write the record, if it changed; a record of nothing is removed."""
-        data = {**{kind: items for kind, items in self.items.items() if items}, "effects": self.effects}
+        data = {
+            **{kind: items for kind, items in self.items.items() if items},
+            "effects": self.effects,
+        }
         text = as_text(data)
         if not any(self.items.values()):
             self._path.unlink(missing_ok=True)
@@ -112,13 +119,20 @@ def write_json(path: Path, data: dict) -> None:
 
 def records() -> list[Record]:
     """All records of this host: fronts first, then backs, then what these stand on, so that each goes before what it needs."""
-    names = sorted((path.stem for path in RECORDS.glob("[!.]*.json")), key=lambda name: (not is_front(name), not name.startswith("back_"), name))
+    names = sorted(
+        (path.stem for path in RECORDS.glob("[!.]*.json")),
+        key=lambda name: (not is_front(name), not name.startswith("back_"), name),
+    )
     return [Record(name) for name in names]
 
 
 def elsewhere(kind: str, key: str, but: str) -> dict | None:
     """What the record of another set knows of something that it has; rather of one that wants it than of one that it is leaving."""
-    found = [record.items[kind][key] for record in records() if record.name != but and key in record.items[kind]]
+    found = [
+        record.items[kind][key]
+        for record in records()
+        if record.name != but and key in record.items[kind]
+    ]
     return min(found, key=lambda item: item["leaving"], default=None)
 
 

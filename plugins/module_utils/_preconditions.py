@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What a change needs to begin: root, ports that no other program has, and accounts of no other purpose under the sites' names."""
@@ -62,12 +62,24 @@ def unit_of(process: int) -> str:
         group = Path(f"/proc/{process}/cgroup").read_text()
     except OSError:
         return ""
-    return next((part for line in group.splitlines() for part in reversed(line.split("/")) if part.endswith(".service")), "")
+    return next(
+        (
+            part
+            for line in group.splitlines()
+            for part in reversed(line.split("/"))
+            if part.endswith(".service")
+        ),
+        "",
+    )
 
 
 def tables() -> list[str]:
     """The kernel's tables of TCP sockets."""
-    return [path.read_text() for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")) if path.exists()]
+    return [
+        path.read_text()
+        for path in (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+        if path.exists()
+    ]
 
 
 @dataclass(frozen=True)
@@ -122,7 +134,12 @@ def unreadable(path: str, account: str) -> str | None:
         return f"{path} is no directory on this host; make it, or name another in the key static of the site"
     known = pwd.getpwnam(account)
     test = ["/usr/bin/test", "-r", path, "-a", "-x", path]
-    if subprocess.run(test, user=known.pw_uid, group=known.pw_gid, extra_groups=[], check=False).returncode != 0:
+    if (
+        subprocess.run(
+            test, user=known.pw_uid, group=known.pw_gid, extra_groups=[], check=False
+        ).returncode
+        != 0
+    ):
         return f"{path} cannot be read by {account}, the account of the front; let it, by the modes of the directory and of those above it"
     return None
 

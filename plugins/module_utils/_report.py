@@ -1,5 +1,5 @@
 # Copyright: (c) 2026, The pyweb.stack founders
-# GNU General Public License v3.0 or later (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The table at the end of a run: each site of each host, what serves it, and what changed. Pure.
@@ -30,11 +30,15 @@ def report(known: Mapping[str, Mapping], alive: list[str], check: bool) -> list[
         changes = _changes(plan, values)
         for row in plan.get("table") or ([{"site": NONE}] if failed else []):
             words = [*changes.pop(row["site"], ()), *(["failed"] if failed else [])]
-            rows.append((host, *[row.get(key) or NONE for key in HEAD[1:]], ",".join(words) or "nothing"))
+            rows.append(
+                (host, *[row.get(key) or NONE for key in HEAD[1:]], ",".join(words) or "nothing")
+            )
         for site, words in sorted(changes.items()):
             rows.append((host, site or "(all)", *[NONE] * (len(HEAD) - 2), ",".join(words)))
     widths = [max(len(row[number]) for row in rows) for number in range(len(HEAD) + 1)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows
+    ]
 
 
 def _plan(values: Mapping) -> Mapping:
@@ -59,7 +63,9 @@ def _changes(plan: Mapping, values: Mapping) -> dict[str, list[str]]:
         for site, keys in (applied.get("sites") or {}).items():
             for key in keys:
                 name = key.rpartition("/")[2]
-                word = ("limits" if site else "accounts") if role == "app" else role.partition("_")[0]
+                word = (
+                    ("limits" if site else "accounts") if role == "app" else role.partition("_")[0]
+                )
                 # Items of another kind have names, too, such as the modules of Apache.
                 note(site if site in plan["sites"] else "", name if name in NAMED else word)
     # A site's account has its name, and goes with it.

@@ -18,8 +18,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
     transports_of,
 )
 from rendering import LOADER, variables_of
-from test_deb import package, packed
 from test_cherokee_config import parse
+from test_deb import package, packed
 from test_specs import ROLES, full_site, load, options_of, renderer
 
 ROLE = "front_cherokee"

@@ -25,6 +25,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
 
 RELEASES = (12, 13)
 MAX_BODY_SIZE = 4 * 1024 * 1024
+CONFORMANCE = {"path": str(COLLECTION / "tests" / "conformance" / "app")}
 
 
 def sites_of(back: str, link: str, transport: str | None) -> list[dict]:
@@ -54,7 +55,7 @@ def sites_of(back: str, link: str, transport: str | None) -> list[dict]:
     conformance = {
         "threads": 4,
         "application": "conformance:application",
-        "source": {"path": str(COLLECTION / "tests" / "conformance" / "app")},
+        "source": CONFORMANCE,
     }
     large = {
         "name": f"c-{name}",
@@ -85,6 +86,42 @@ def files_of(name: str) -> list[dict]:
     ]
 
 
+USERS = "/srv/www/{name}/current/users"
+# What makes each front ask for a name and a password.
+AUTHENTICATES = {
+    "apache": f"""<Location "/">
+    AuthType Basic
+    AuthName "members"
+    AuthUserFile "{USERS}"
+    Require valid-user
+</Location>""",
+    "lighttpd": f"""auth.backend = "htpasswd"
+auth.backend.htpasswd.userfile = "{USERS}"
+auth.require = ("" => ("method" => "basic", "realm" => "members", "require" => "valid-user"))""",
+    "nginx": f"""auth_basic members;
+auth_basic_user_file "{USERS}";""",
+}
+
+
+def authenticated(front: str) -> list[dict]:
+    """A site for each link of a front, to which the front lets only those whom it knows."""
+    stacks = {link: back for chosen, back, link in combinations() if chosen == front}
+    return [
+        {
+            "name": f"auth-{link}",
+            "server_names": [f"auth-{link}.test"],
+            "application": "authenticated:application",
+            "source": CONFORMANCE,
+            "back": back,
+            "link": link,
+            "processes": 1,
+            "extra": {front: AUTHENTICATES[front].format(name=f"auth-{link}")},
+        }
+        for link, back in stacks.items()
+        if front in AUTHENTICATES
+    ]
+
+
 def sample(front: str) -> dict:
     return {
         "name": "sample",
@@ -105,8 +142,9 @@ def inventory(fronts: list[str], **variables: str) -> dict:
     hosts = {
         f"{front}-{release}": {
             "front": front,
+            "front_apache_modules": ["auth_basic", "authn_core", "authn_file", "authz_user"],
             **{name: value.replace("{release}", str(release)) for name, value in variables.items()},
-            "sites": [sample(front)]
+            "sites": [sample(front), *authenticated(front)]
             + [
                 site
                 for chosen, back, link in combinations()

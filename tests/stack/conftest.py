@@ -40,6 +40,11 @@ class Site:
     server_names: list[str] = field(default_factory=list, hash=False)
 
     @property
+    def auth(self) -> tuple[str, str] | None:
+        """Name and password, where the front asks for them; see tests/conformance/app/users."""
+        return ("alice", "wonderland") if self.application.startswith("authenticated:") else None
+
+    @property
     def url(self) -> str:
         """The address of the site, without its final slash."""
         return f"http://{self.address}{self.mount.rstrip('/')}"
@@ -50,6 +55,7 @@ class Site:
         """Ask for a path below the mount. The environment's proxies are for others."""
         with requests.Session() as session:
             session.trust_env = False
+            more.setdefault("auth", self.auth)
             names = {"Host": self.server_names[0]} if self.server_names else {}
             return session.request(
                 method,
@@ -99,12 +105,13 @@ def all_sites() -> list[Site]:
 
 
 def pytest_generate_tests(metafunc):
-    """Fixtures: any_site, and sample, httpbin and conformance for the sites that run these applications."""
+    """Fixtures: any_site, and one for the sites that run each application."""
     kinds = {
         "any_site": "",
         "sample": "sample:",
         "httpbin": "httpbin:",
         "conformance": "conformance:",
+        "authenticated": "authenticated:",
     }
     for fixture, application in kinds.items():
         if fixture in metafunc.fixturenames:

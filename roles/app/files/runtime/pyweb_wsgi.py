@@ -353,8 +353,8 @@ class FileWrapper:
     def size(self) -> int | None:
         """The size of a plain file that is to be sent as a whole."""
         file = self._file
-        plain = file.raw if type(file) in (io.BufferedReader, io.BufferedRandom) else file
-        if type(plain) is not io.FileIO:
+        plain = file.raw if file.__class__ in (io.BufferedReader, io.BufferedRandom) else file
+        if plain.__class__ is not io.FileIO:
             return None
         try:
             status = os.fstat(plain.fileno())
@@ -565,7 +565,7 @@ class Response:
 
     def write(self, data: bytes) -> None:
         """PEP 3333's write()."""
-        if type(data) is not bytes:
+        if data.__class__ is not bytes:
             data = as_bytes(data)
         if not self.begun:
             self.begin()
@@ -648,7 +648,7 @@ class Response:
             return Pieces(result, self)
         if kind in (list, tuple):
             for data in result:
-                if type(data) is not bytes:
+                if data.__class__ is not bytes:
                     result = [as_bytes(data) for data in result]
                     break
             self.begin(sum(map(len, result)))
@@ -782,7 +782,7 @@ class Pieces:
             response.clock.resume()
             data = next(self._pieces, None)
             response.clock.pause()
-            if data is not None and type(data) is not bytes:
+            if data is not None and data.__class__ is not bytes:
                 data = as_bytes(data)
             if not response.begun:
                 response.begin(0 if data is None else None)

@@ -12,7 +12,8 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "matrix"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / ".ansible" / "collections"), str(ROOT / "molecule" / "matrix")]
 
 from ansible_collections.pyweb.stack.plugins.module_utils._plan import WRITTEN_BY_SITES
 from inventory import inventory

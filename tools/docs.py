@@ -23,7 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / ".ansible" / "collections"), str(ROOT / "tests" / "conformance")]
 
-from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     BACKS,
     EMBEDDED,
     FRONTS,

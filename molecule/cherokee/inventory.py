@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".ansible" / "collections"), str(ROOT / "molecule" / "matrix")]
 
-from ansible_collections.pyweb.stack.plugins.module_utils._plan import WRITTEN_BY_SITES
+from ansible_collections.pyweb.stack.plugins.module_utils._layout import WRITTEN_BY_SITES
 from inventory import inventory
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 COLLECTION = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(COLLECTION / ".ansible" / "collections"))
 
-from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     FRONTS,
     combinations,
     transports_of,

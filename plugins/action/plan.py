@@ -9,16 +9,18 @@ from pathlib import Path
 
 import yaml
 from ansible.plugins.action import ActionBase
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import DEFAULTS, FRONTS
+from ansible_collections.pyweb.stack.plugins.module_utils._faults import nearest
 from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
-    FRONTS,
     PROJECT,
     REMOVAL,
     PlanError,
-    mistyped_variables,
     plan,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._role_variables import (
+    mistyped_variables,
     unknown_variables,
 )
-from ansible_collections.pyweb.stack.plugins.module_utils._site import nearest
 from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place, place
 from ansible_collections.pyweb.stack.plugins.plugin_utils._certificates import (
     CertificateFault,
@@ -58,8 +60,8 @@ class ActionModule(ActionBase):
             if key not in KEYS
         ]
         certificates, refused = self._certificates(values["sites"], task_vars)
-        variables, unread = self._origin(task_vars)
         options = _role_options()
+        variables, unread = self._of_front(task_vars, options)
         faults += unknown_variables([name for name in task_vars if isinstance(name, str)], options)
         given = {
             name: task_vars[name]
@@ -115,16 +117,17 @@ class ActionModule(ActionBase):
                 )
         return sorted(set(found))
 
-    def _origin(self, task_vars) -> tuple[dict, list[str]]:
-        """The variables that say where the host's front comes from, where Debian carries none, and which name no file."""
-        front = FRONTS.get(self._task.args.get("front") or "")
-        names = (
-            [name for named_by in front.named_by for name in (named_by, f"{named_by}_checksum")]
-            if front
-            else []
-        )
+    def _of_front(self, task_vars, options: dict[str, dict]) -> tuple[dict, list[str]]:
+        """The variables of the host's front that say where it comes from and where it listens, and which name no file."""
+        front = self._task.args.get("front") or DEFAULTS["front"]
+        known = options.get(f"front_{front}", {})
+        named_by = FRONTS[front].named_by if front in FRONTS else ()
+        names = [name for each in named_by for name in (each, f"{each}_checksum")]
+        names += [name for name in known if name.endswith(("_listen", "_listen_tls"))]
         found = {
-            name: self._templar.template(task_vars[name]) for name in names if name in task_vars
+            name: self._templar.template(task_vars.get(name, known[name].get("default")))
+            for name in names
+            if name in task_vars or "default" in known.get(name, {})
         }
         return found, [
             f"{name}: {path!r} is no file on the controller"

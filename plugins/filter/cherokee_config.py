@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = """
-name: key_tree
+name: cherokee_config
 version_added: 0.1.0
 short_description: Write nested data as Cherokee's configuration
 description:
@@ -26,7 +26,7 @@ author: The pyweb.stack founders (@pyweb)
 EXAMPLES = """
 - name: Show a rule
   ansible.builtin.debug:
-    msg: "{{ {'match': {'': 'directory', 'directory': '/app'}, 'handler': 'uwsgi'} | pyweb.stack.key_tree }}"
+    msg: "{{ {'match': {'': 'directory', 'directory': '/app'}, 'handler': 'uwsgi'} | pyweb.stack.cherokee_config }}"
 """
 
 RETURN = """
@@ -39,16 +39,16 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.pyweb.stack.plugins.module_utils import _cherokee_config as writer
 
 
-def key_tree(tree: dict) -> str:
+def cherokee_config(tree: dict) -> str:
     """The same, with its fault as Ansible's."""
     try:
-        return writer.key_tree(tree)
+        return writer.cherokee_config(tree)
     except ValueError as error:
-        raise AnsibleFilterError(f"key_tree: {error}") from error
+        raise AnsibleFilterError(f"cherokee_config: {error}") from error
 
 
 class FilterModule:
     """Filters of the collection."""
 
     def filters(self):
-        return {"key_tree": key_tree}
+        return {"cherokee_config": cherokee_config}

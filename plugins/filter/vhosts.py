@@ -35,7 +35,7 @@ _value:
   elements: dict
 """
 
-from ansible_collections.pyweb.stack.plugins.module_utils._plan import vhosts
+from ansible_collections.pyweb.stack.plugins.module_utils._vhosts import vhosts
 
 
 class FilterModule:

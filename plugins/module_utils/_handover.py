@@ -19,7 +19,7 @@ import subprocess
 import time
 
 from ansible_collections.pyweb.stack.plugins.module_utils._host import run
-from ansible_collections.pyweb.stack.plugins.module_utils._plan import FRONT_GROUP
+from ansible_collections.pyweb.stack.plugins.module_utils._layout import FRONT_GROUP
 from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import LISTENING, tables
 from ansible_collections.pyweb.stack.plugins.module_utils._units import processes
 

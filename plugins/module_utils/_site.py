@@ -6,10 +6,19 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import Any, Callable
+
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import FRONTS
+from ansible_collections.pyweb.stack.plugins.module_utils._faults import (
+    Fault,
+    Faults,
+    gather,
+    kind_of,
+    nearest,
+    shown,
+)
 
 # Accounts of a Debian host; a site is named after its account, so it must not be one of these.
 RESERVED_NAMES = frozenset(
@@ -79,100 +88,65 @@ RESERVED_NAMES = frozenset(
         "redis",
     ]
 )
+
+
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")  # 31: the longest account name of Linux (useradd(8))
+
+
 HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+
+
 SERVER_NAME = re.compile(rf"(\*\.)?{HOST_LABEL}(\.{HOST_LABEL})*")  # RFC 1123, section 2.1
+
+
 ADDRESS = re.compile(r"((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.(?!$)|$)){4}")
+
+
 URL_PATH = re.compile(
     r"(/[A-Za-z0-9._~-]+)+"
 )  # the unreserved characters of RFC 3986, so no server reads it differently
+
+
 APPLICATION = re.compile(
     r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(\(\))?", re.ASCII
 )
+
+
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
 # systemd hands over sockets by them, and uWSGI takes every UWSGI_ for an option.
 TAKEN_VARIABLE = re.compile(r"UWSGI_.*|LISTEN_(FDS|PID|FDNAMES)|NOTIFY_SOCKET|WATCHDOG_(PID|USEC)")
+
+
 # Bytes of NAME=value with the NUL that ends it (MAX_ARG_STRLEN of Linux, execve(2)).
 VARIABLE_SIZE = 131072
+
+
 PYTHON = re.compile(r"(/[\w.+-]+)*/?python3?(\.\d+)?", re.ASCII)
+
+
 HEALTH_PATH = re.compile(
     r"/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*(\?([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?"
 )  # RFC 3986, section 3
+
+
 FILE_PATH = re.compile(r"[\w./@+~-]+", re.ASCII)
+
+
 # NUL, surrogates and noncharacters: systemd refuses a whole file for one of them, and UTF-8 cannot even write the surrogates.
 NOT_TEXT = re.compile(
     "[\0\ud800-\udfff\ufdd0-\ufdef"
     + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
     + "]"
 )
+
+
 # Apache's classes of directives for .htaccess files; who may write such a file with FileInfo can make Apache reach other sites' sockets.
 OVERRIDES = ("AuthConfig", "FileInfo", "Indexes", "Limit")
+
+
 LEAST_MEMORY = 32 << 20
-FRONT_NAMES = ("apache", "cherokee", "lighttpd", "nginx")
-
-
-class Fault(ValueError):
-    """What is wrong with one value, and what is possible instead; one argument for each thing that is wrong."""
-
-
-class Faults:
-    """Collects faults: each says where, what was given and what is possible."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def add(self, where: str, what: str) -> None:
-        """Note one fault, once."""
-        line = f"{where}: {what}"
-        if line not in self.lines:
-            self.lines.append(line)
-
-    def __bool__(self) -> bool:
-        return bool(self.lines)
-
-
-def nearest(word: str, known) -> str:
-    """A hint for a misspelt word, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def kind_of(value: Any) -> str:
-    names = {
-        "str": "a string",
-        "int": "a number",
-        "bool": "a boolean",
-        "list": "a list",
-        "dict": "a mapping",
-        "float": "a number",
-    }
-    for kind in (bool, str, int, list, dict, float):
-        if isinstance(value, kind):
-            return names[kind.__name__]
-    return "nothing" if value is None else "something else"
-
-
-def _shown(value: Any) -> str:
-    """Its kind, and a plain value itself; not what is inside a list or a mapping, where a secret may be."""
-    return (
-        kind_of(value)
-        if value is None or isinstance(value, (list, dict))
-        else f"{kind_of(value)} ({value!r:.100})"
-    )
-
-
-def gather(check: Callable, items) -> list:
-    """What a check makes of each item; the faults of all of them together."""
-    done: list = []
-    wrong: list[str] = []
-    for item in items:
-        try:
-            done.append(check(item))
-        except Fault as fault:
-            wrong += fault.args
-    if wrong:
-        raise Fault(*wrong)
-    return done
 
 
 def text(pattern: re.Pattern | None, wanted: str) -> Callable[[Any], str]:
@@ -180,7 +154,7 @@ def text(pattern: re.Pattern | None, wanted: str) -> Callable[[Any], str]:
 
     def check(value: Any) -> str:
         if not isinstance(value, str):
-            raise Fault(f"expected {wanted}, got {_shown(value)}")
+            raise Fault(f"expected {wanted}, got {shown(value)}")
         if pattern and not pattern.fullmatch(value):
             raise Fault(f"{value!r} is not {wanted}")
         return str(value)
@@ -225,7 +199,7 @@ def each(check: Callable, what: str, example: str) -> Callable[[Any], list]:
 
     def check_all(value: Any) -> list:
         if not isinstance(value, list):
-            raise Fault(f"expected a list of {what}, got {_shown(value)}; write {example}")
+            raise Fault(f"expected a list of {what}, got {shown(value)}; write {example}")
         return gather(check, value)
 
     return check_all
@@ -391,7 +365,7 @@ def _source(value: Any) -> dict:
     possible = ", ".join(SOURCES)
     if not isinstance(value, dict):
         raise Fault(
-            f"expected a mapping with exactly one of {possible}, got {_shown(value)}; write source: {{path: ...}}"
+            f"expected a mapping with exactly one of {possible}, got {shown(value)}; write source: {{path: ...}}"
         )
     for key in value:
         if key not in (*SOURCES, "git", "archive"):
@@ -415,7 +389,7 @@ def _extra(value: Any) -> dict[str, str]:
 
 
 def _extra_text(pair: tuple) -> tuple[str, str]:
-    front, item = choice(*FRONT_NAMES)(pair[0]), pair[1]
+    front, item = choice(*FRONTS)(pair[0]), pair[1]
     if not isinstance(item, str):
         raise Fault(f"expected raw configuration text for {front}, got {kind_of(item)}")
     if NOT_TEXT.search(item):
@@ -427,7 +401,7 @@ def _memory(value: Any) -> str:
     """Bytes, with a unit, as systemd takes them (MemoryMax=)."""
     wanted = "an amount of memory such as 512M or 2G"
     if isinstance(value, (bool, int)) or not isinstance(value, str):
-        raise Fault(f"expected {wanted}, got {_shown(value)}; write it with its unit: K, M, G or T")
+        raise Fault(f"expected {wanted}, got {shown(value)}; write it with its unit: K, M, G or T")
     found = re.fullmatch(r"([1-9][0-9]{0,11})([KMGT])", value, re.ASCII)
     if not found:
         raise Fault(f"{value!r} is not {wanted}: a whole number and K, M, G or T")
@@ -443,7 +417,7 @@ def _cpu(value: Any) -> str:
     """Percent of one processor (CPUQuota=)."""
     wanted = "a share of processor time such as 50% or 150%, where 100% is one processor"
     if not isinstance(value, str):
-        raise Fault(f"expected {wanted}, got {_shown(value)}; write it with %")
+        raise Fault(f"expected {wanted}, got {shown(value)}; write it with %")
     found = re.fullmatch(r"([1-9][0-9]{0,5})%", value, re.ASCII)
     if not found or not 5 <= int(found[1]) <= 102400:
         raise Fault(f"{value!r} is not {wanted}: a whole number from 5 to 102400 and %")
@@ -485,6 +459,7 @@ SOURCES: dict[str, Callable[[Any], str]] = {
     "package": _requirement,
 }
 
+
 HEALTH_KEYS = {
     "path": Key(_health_path, "/", "page to ask for, relative to the site's mount"),
     "status": Key(
@@ -496,6 +471,7 @@ HEALTH_KEYS = {
         "seconds the site may take to start and to give its first healthy answer",
     ),
 }
+
 
 STATIC_KEYS = {
     "url": Key(_static_url, REQUIRED, "URL path below the site's mount"),
@@ -515,6 +491,7 @@ STATIC_KEYS = {
         "with front apache, what .htaccess files in the directory may set: " + ", ".join(OVERRIDES),
     ),
 }
+
 
 SITE_KEYS = {
     "name": Key(_name, REQUIRED, "account, units, sockets and directories are named after it"),
@@ -635,7 +612,7 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict | None:
     if not isinstance(raw, dict):
         faults.add(
             f"sites[{number_of_site}]",
-            f"expected a mapping with name, application and source, got {_shown(raw)}",
+            f"expected a mapping with name, application and source, got {shown(raw)}",
         )
         return None
     name = raw.get("name")
@@ -653,7 +630,7 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict | None:
     if not isinstance(health, dict):
         faults.add(
             f"{where}health",
-            f"expected a mapping with path, status or timeout, got {_shown(health)}; write health: {{path: /health}}",
+            f"expected a mapping with path, status or timeout, got {shown(health)}; write health: {{path: /health}}",
         )
         health = {}
     site["health"] = _check_keys(faults, f"{where}health.", health, HEALTH_KEYS)
@@ -673,7 +650,7 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict | None:
         else:
             faults.add(
                 f"{where}static[{number_of_item}]",
-                f"expected a mapping with url and path, got {_shown(item)}",
+                f"expected a mapping with url and path, got {shown(item)}",
             )
     # To lighttpd two conditions are one where capital letters alone tell them apart.
     urls = [item["url"].lower() for item in site["static"] if item["url"]]

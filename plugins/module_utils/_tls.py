@@ -13,15 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.pyweb.stack.plugins.module_utils._site import (
-    ADDRESS,
-    Fault,
-    Faults,
-    Key,
-    nearest,
-    number,
-    text,
-)
+from ansible_collections.pyweb.stack.plugins.module_utils._faults import Fault, Faults, nearest
+from ansible_collections.pyweb.stack.plugins.module_utils._site import ADDRESS, Key, number, text
 
 PORT = 443
 DIRECTORY = "/etc/pyweb/{name}/tls"

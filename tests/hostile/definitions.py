@@ -16,15 +16,14 @@ COLLECTION = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path.insert(0, str(COLLECTION / ".ansible" / "collections"))
 
-from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     BACKS,
     EMBEDDED,
-    PlanError,
     combinations,
     links_between,
-    plan,
     transports_of,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import PlanError, plan
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 

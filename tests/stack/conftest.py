@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import requests
-from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     DEFAULTS,
     links_between,
     transports_of,

@@ -14,7 +14,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ansible_collections.pyweb.stack.plugins.module_utils._plan import FRONTS
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import FRONTS
 from conftest import all_sites
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import string
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils._cherokee_config import key_tree
+from ansible_collections.pyweb.stack.plugins.module_utils._cherokee_config import cherokee_config
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,7 +79,7 @@ TREES = st.recursive(
 
 @given(st.dictionaries(KEYS, TREES, max_size=5))
 def test_what_was_written_is_read(tree):
-    assert parse(key_tree(tree)) == meant(tree)
+    assert parse(cherokee_config(tree)) == meant(tree)
 
 
 def test_the_first_item_has_the_highest_number_and_a_node_may_have_a_value():
@@ -87,7 +87,7 @@ def test_the_first_item_has_the_highest_number_and_a_node_may_have_a_value():
         "rule": [{"match": {"": "directory", "directory": "/a"}}, {"match": "default"}],
         "on": True,
     }
-    assert key_tree(tree).splitlines() == [
+    assert cherokee_config(tree).splitlines() == [
         "rule!20!match = directory",
         "rule!20!match!directory = /a",
         "rule!10!match = default",
@@ -100,7 +100,7 @@ def test_the_first_item_has_the_highest_number_and_a_node_may_have_a_value():
 )
 def test_values_that_would_be_read_otherwise_are_refused(value):
     with pytest.raises(ValueError, match="server!name: "):
-        key_tree({"server": {"name": value}})
+        cherokee_config({"server": {"name": value}})
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_values_that_would_be_read_otherwise_are_refused(value):
 )
 def test_keys_that_would_be_read_otherwise_are_refused(key):
     with pytest.raises(ValueError, match="the tree: "):
-        key_tree({key: "x"})
+        cherokee_config({key: "x"})
 
 
 def test_keys_that_differ_by_their_case_alone_are_refused():
     with pytest.raises(ValueError, match="server: 'Port' and 'port' are the same key"):
-        key_tree({"server": {"port": 1, "Port": 2}})
+        cherokee_config({"server": {"port": 1, "Port": 2}})

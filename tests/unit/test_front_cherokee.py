@@ -12,11 +12,11 @@ import subprocess
 import pytest
 import rendering
 from ansible.template import Templar, trust_as_template
-from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     combinations,
-    plan,
     transports_of,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import plan
 from rendering import LOADER, variables_of
 from test_cherokee_config import parse
 from test_deb import package, packed

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleError
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import FRONTS
 from ansible_collections.pyweb.stack.plugins.module_utils._config_token import config_token
-from ansible_collections.pyweb.stack.plugins.module_utils._plan import FRONTS, PlanError, plan
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import PlanError, plan
 from grammars import tokens_of
 from hypothesis import Phase, assume, given, settings
 from rendering import files

@@ -10,24 +10,28 @@ import copy
 import re
 
 import pytest
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
+    BACKS,
+    FRONTS,
+    combinations,
+    links_between,
+    transports_of,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._layout import PORTS
 from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
     APP_KEYS,
     BACK_KEYS,
-    BACKS,
     EMBEDDED_KEYS,
     FRONT_KEYS,
-    FRONTS,
-    PORTS,
     PlanError,
-    combinations,
-    links_between,
-    mistyped_variables,
     plan,
-    transports_of,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._role_variables import (
+    mistyped_variables,
     unknown_variables,
-    vhosts,
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
+from ansible_collections.pyweb.stack.plugins.module_utils._vhosts import vhosts
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -1168,3 +1172,39 @@ def test_a_variable_that_comes_too_late_is_refused(key, name):
 )
 def test_a_variable_that_takes_effect_later_is_taken(name):
     assert plan({"back": "mod_wsgi", "sites": [a_site(environment={name: "1"})]})
+
+
+@pytest.mark.parametrize(
+    ("given", "target", "ports", "url"),
+    [
+        (None, ("127.0.0.1", 80), [80], "http://shop.example.org/"),
+        (["80", "[::]:80"], ("127.0.0.1", 80), [80], "http://shop.example.org/"),
+        (["8080"], ("127.0.0.1", 8080), [8080], "http://shop.example.org:8080/"),
+        (["192.0.2.1:81", "*:82"], ("127.0.0.1", 82), [81, 82], "http://shop.example.org:82/"),
+        (["[::]:8080 ipv6only=on"], ("::1", 8080), [8080], "http://shop.example.org:8080/"),
+        (["192.0.2.1:80"], ("192.0.2.1", 80), [80], "http://shop.example.org/"),
+    ],
+)
+def test_a_front_is_probed_and_has_its_ports_where_it_listens(given, target, ports, url):
+    variables = {"front_nginx_listen": given} if given else {}
+    planned = plan({"sites": [a_site()]}, variables=variables)
+    endpoint = planned["targets"][0]["endpoint"]
+    assert (endpoint["host"], endpoint["port"]) == target
+    assert planned["ports"] == [{"port": port, "unit": "nginx.service"} for port in ports]
+    assert planned["table"][0]["URL"] == url
+
+
+def test_a_front_is_probed_over_tls_where_it_listens_with_tls():
+    secure = a_site(tls={"self_signed": True})
+    planned = plan({"sites": [secure]}, variables={"front_nginx_listen_tls": ["8443"]})
+    assert planned["targets"][0]["endpoint"]["port"] == 8443
+    assert [each["port"] for each in planned["ports"]] == [80, 8443]
+    assert planned["table"][0]["URL"] == "https://shop.example.org:8443/"
+
+
+def test_a_front_that_listens_on_no_port_is_refused():
+    with pytest.raises(PlanError) as error:
+        plan({"sites": [a_site()]}, variables={"front_nginx_listen": ["unix:/run/nginx.sock"]})
+    assert error.value.faults == [
+        "front_nginx_listen: no address of ['unix:/run/nginx.sock'] has a port; write one such as 80"
+    ]

@@ -75,3 +75,11 @@ def test_faults_of_a_source_name_site_file_and_remedy(tmp_path):
     assert link.startswith("sites[shop].source.path: the link 'link' leads to '/etc/hosts'; ")
     assert link.endswith("copy what it names, or remove it")
     assert project.startswith("sites[shop].requirements: 'pyproject.toml' is not valid TOML")
+
+
+def test_the_plan_knows_where_the_front_listens():
+    templated = {**VARIABLES, "front_nginx_listen": ["8080"]}
+    task = Mock(args={"sites": [{**SHOP, "source": {"package": "shop"}}]}, async_val=0)
+    templar = Mock(template=lambda value: value)
+    result = ActionModule(task, Mock(), Mock(), Mock(), templar, Mock()).run(task_vars=templated)
+    assert result["plan"]["ports"] == [{"port": 8080, "unit": "nginx.service"}]

@@ -7,12 +7,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils._site import (
-    SITE_KEYS,
-    Faults,
-    check_site,
-    nearest,
-)
+from ansible_collections.pyweb.stack.plugins.module_utils._faults import Faults, nearest
+from ansible_collections.pyweb.stack.plugins.module_utils._site import SITE_KEYS, check_site
 
 MINIMAL = {"name": "shop", "application": "shop.wsgi:application", "source": {"path": "/src"}}
 
@@ -312,7 +308,7 @@ REFUSED = [
     ({"extra": "gzip on;"}, "expected a mapping of front to raw configuration text, got a string"),
     (
         {"extra": {"ngnix": ""}},
-        "sites[shop].extra: 'ngnix' is unknown; possible: apache, cherokee, lighttpd, nginx; did you mean 'nginx'?",
+        "sites[shop].extra: 'ngnix' is unknown; possible: apache, nginx, lighttpd, cherokee; did you mean 'nginx'?",
     ),
     ({"extra": {"nginx": ["gzip on;"]}}, "expected raw configuration text for nginx, got a list"),
     ({"extra": {"nginx": "\ud800"}}, "a character that is none of Unicode"),

@@ -15,24 +15,28 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.filter.core import FilterModule as CoreFilters
-from ansible_collections.pyweb.stack.plugins.module_utils import _plan as planning
-from ansible_collections.pyweb.stack.plugins.module_utils._cherokee_config import key_tree
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
+    BACKS,
+    EMBEDDED,
+    FRONTS,
+    TRANSPORTS,
+    combinations,
+    transports_of,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._cherokee_config import cherokee_config
 from ansible_collections.pyweb.stack.plugins.module_utils._config_token import config_token
 from ansible_collections.pyweb.stack.plugins.module_utils._environment_file import environment_file
 from ansible_collections.pyweb.stack.plugins.module_utils._nginx_text import authenticates
 from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
     APP_KEYS,
     BACK_KEYS,
-    BACKS,
     EMBEDDED_KEYS,
     FRONT_KEYS,
-    FRONTS,
-    combinations,
     plan,
-    vhosts,
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._site import SOURCES, STATIC_KEYS
 from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
+from ansible_collections.pyweb.stack.plugins.module_utils._vhosts import vhosts
 
 ROLES = Path(__file__).parents[2] / "roles"
 NAMES = sorted(path.name for path in ROLES.iterdir())
@@ -82,7 +86,7 @@ def full_site(name="shop", **values):
 
 def plans():
     for front, back, link in combinations():
-        for transport in planning.transports_of(front, back, link) or (None,):
+        for transport in transports_of(front, back, link) or (None,):
             sites = [
                 full_site(),
                 full_site("blog", source={"package": "blog==1"}, requirements=None),
@@ -95,7 +99,7 @@ def plans():
 def plans_of_several_hosts():
     """A front alone, a back alone, and a host that is both."""
     for front, back, link in combinations():
-        if link != planning.EMBEDDED:
+        if link != EMBEDDED:
             for host in ("front", "back", "both"):
                 where = Place(
                     host,
@@ -195,13 +199,13 @@ def test_choices_are_those_of_the_plan(role):
     if kind == "back":
         assert options["back"]["choices"] == [server]
         assert options["link"]["choices"] == [
-            link for link in BACKS[server].links if link != planning.EMBEDDED
+            link for link in BACKS[server].links if link != EMBEDDED
         ]
     if kind == "front":
         assert options["back"]["choices"] == list(BACKS)
         assert options["link"]["choices"] == list(FRONTS[server].links)
     for name in {"endpoint", "endpoints"} & set(options):
-        assert options[name]["options"]["transport"]["choices"] == list(planning.TRANSPORTS)
+        assert options[name]["options"]["transport"]["choices"] == list(TRANSPORTS)
 
 
 def test_specs_accept_what_the_plan_hands_over():
@@ -211,7 +215,7 @@ def test_specs_accept_what_the_plan_hands_over():
                 name for name in (f"{role}_sites", f"{role}_embedded_sites") if name in planned
             ]
             values = {name: planned[name] for name in names}
-            embedded = planned["front"] and planning.EMBEDDED in str(
+            embedded = planned["front"] and EMBEDDED in str(
                 planned[f"front_{planned['front']}_sites"]
             )
             assert values[f"{role}_sites"] or embedded
@@ -266,7 +270,7 @@ def renderer(role):
         "vhosts": vhosts,
         "environment_file": environment_file,
         "config_token": config_token,
-        "key_tree": key_tree,
+        "cherokee_config": cherokee_config,
         "nginx_authenticates": authenticates,
     }
     environment.filters.update({f"pyweb.stack.{name}": function for name, function in ours.items()})

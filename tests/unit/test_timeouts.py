@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import pytest
 import rendering
-from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     EMBEDDED,
     FRONTS,
     combinations,
-    plan,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import plan
 from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
 
 SITE = {

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils._plan import FRONTS, PlanError, plan
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import FRONTS
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import PlanError, plan
 from ansible_collections.pyweb.stack.plugins.module_utils._tls import HSTS
 from grammars import tokens_of
 from rendering import files

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.pyweb.stack.plugins.module_utils._plan import PORTS, PlanError, plan
+from ansible_collections.pyweb.stack.plugins.module_utils._layout import PORTS
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import PlanError, plan
 from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place, place
 
 ADDRESSES = {"f1": "10.0.0.1", "f2": "10.0.0.2", "b1": "10.0.0.11", "b2": "10.0.0.12"}

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where things are on a host: directories, sockets, ports, units and accounts of the front and of each site. Pure."""
+
+from __future__ import annotations
+
+import zlib
+
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import EMBEDDED, FRONTS
+
+# What the processes of sites can write to.
+WRITTEN_BY_SITES = ("/var/lib/pyweb/", "/var/cache/pyweb/")
+# The account a Debian front runs as; its group reads static files and reaches the sockets.
+FRONT_GROUP = "www-data"
+HTTP_PORT = 80
+SITES_ROOT = "/srv/www"
+STATE_ROOT = "/var/lib/pyweb"
+# Below the kernel's default range of ephemeral ports (32768 to 60999), above the registered services in common use.
+PORTS = range(20000, 30000)
+
+
+def release_of(site: str, identifier: str) -> str:
+    """The directory of a release."""
+    return f"{SITES_ROOT}/{site}/releases/{identifier}"
+
+
+def current_of(site: str) -> str:
+    """The link to the release that is served."""
+    return f"{SITES_ROOT}/{site}/current"
+
+
+def port_of(key: str, taken: set[int]) -> int:
+    """A port that stays the same while other sites come and go, unless two keys meet."""
+    start = zlib.crc32(key.encode()) % len(PORTS)
+    port = next(port for port in (*PORTS[start:], *PORTS[:start]) if port not in taken)
+    taken.add(port)
+    return port
+
+
+def endpoints_of(site: dict, hosts: list[str], taken: set[int]) -> list[dict]:
+    """Where the backs on these hosts listen for the site."""
+    if site["transport"] is None:
+        return []
+    if site["transport"] == "unix":
+        path = f"/run/pyweb/{site['name']}/{site['back']}-{site['link']}.sock"
+        return [{"transport": "unix", "path": path, "address": path}]
+    # A host may still have the one instance that sites under mod_wsgi shared, which serves until the front has moved.
+    own = "/own" if site["back"] == "mod_wsgi" else ""
+    port = port_of(f"{site['name']}/{site['back']}/{site['link']}{own}", taken)
+    written = [(host, f"[{host}]" if ":" in host else host) for host in hosts]
+    return [
+        {"transport": "tcp", "host": host, "port": port, "address": f"{name}:{port}"}
+        for host, name in written
+    ]
+
+
+def unit_of(site: dict, front: str) -> str:
+    """The systemd unit that runs a site, without its suffix."""
+    if site["link"] == EMBEDDED:
+        return FRONTS[front].unit.removesuffix(".service")
+    return f"pyweb-{site['name']}-{site['back']}-{site['link']}-{site['transport']}"
+
+
+def slice_of(name: str) -> str:
+    """What holds all that runs for a site. A dash would make it a part of the slice that the words before it name (systemd.slice(5))."""
+    return "pyweb-" + name.replace("-", r"\x2d") + ".slice"
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether an absolute path leads into a directory."""
+    return path.rstrip("/") != folder and path.startswith(f"{folder}/")
+
+
+def passed(paths: list[str], top: str) -> list[str]:
+    """The directories between a directory and some below it, which a front passes through and does not read."""
+    found = set()
+    for path in paths:
+        parts = path[len(top) + 1 :].split("/")
+        found |= {"/".join([top, *parts[:depth]]) for depth in range(1, len(parts))}
+    return sorted(found - set(paths))

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which module may know which: imports lead one way, and a host gets nothing that it does not run."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PLUGINS = Path(__file__).parents[2] / "plugins"
+UTILS = "ansible_collections.pyweb.stack.plugins.module_utils"
+# What the controller alone decides by.
+OF_THE_PLAN = {
+    "_conflicts",
+    "_faults",
+    "_listeners",
+    "_plan",
+    "_role_variables",
+    "_site",
+    "_targets",
+    "_tls",
+    "_vhosts",
+}
+
+
+def imported(path: Path) -> set[str]:
+    """The internal modules that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(UTILS):
+            name = node.module.removeprefix(UTILS).strip(".")
+            found |= {name} if name else {alias.name for alias in node.names}
+    return found
+
+
+def reached(path: Path) -> set[str]:
+    """The same, and what these import in turn."""
+    found: set[str] = set()
+    left = imported(path)
+    while left:
+        name = left.pop()
+        found.add(name)
+        left |= imported(PLUGINS / "module_utils" / f"{name}.py") - found
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PLUGINS.glob("modules/*.py")), ids=lambda path: path.stem)
+def test_no_module_carries_the_plan_to_a_host(path):
+    assert not reached(path) & OF_THE_PLAN
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PLUGINS.glob("module_utils/_*.py")), ids=lambda path: path.stem
+)
+def test_no_import_leads_back(path):
+    assert path.stem not in reached(path)
+
+
+def test_the_plan_is_on_top():
+    assert reached(PLUGINS / "module_utils" / "_plan.py") >= OF_THE_PLAN - {
+        "_plan",
+        "_vhosts",
+        "_role_variables",
+    }

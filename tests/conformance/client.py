@@ -452,7 +452,7 @@ def environ(target: Target) -> Iterator[Check]:
     yield Check("header fields", same_headers, ("as sent",))
     sent_fields = (
         ("X-Twice", "a"), ("X-Twice", "b"), ("X-Empty", ""), ("X-Bytes", "caf\u00c3\u00a9 \u00e9"), ("X-Inner", "a  b\tc"),
-        ("Authorization", "Basic YTpi"), ("Cookie", "a=1; b=2"), ("X-Quote", "\"'\\$;`"), ("X.Dot", "1"),
+        ("Authorization", "Basic YTpi"), ("Cookie", "a=1; b=2"), ("X-Quote", "\"'\\$;`"),
     )  # fmt: skip
     for key, expected in {
         "HTTP_X_TWICE": ("a, b", "a,b"),
@@ -951,7 +951,10 @@ def uploaded(answer: Response, body: bytes) -> str:
         return f"status {answer.status}"
     if not answer.whole:
         return "200 cut off"
-    told = json.loads(answer.body)
+    try:
+        told = json.loads(answer.body)
+    except ValueError:
+        return "200 whole, of a part"
     if told["sha256"] == checksum([body]):
         return "same"
     return f"200 with {told['length']} of {len(body)} bytes"

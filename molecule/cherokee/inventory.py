@@ -26,7 +26,7 @@ if __name__ == "__main__":
             # Cherokee follows every link, so that the plan lets it serve nothing that a site writes.
             site["static"] = [
                 static
-                for static in site["static"]
+                for static in site.get("static", [])
                 if not static["path"].startswith(WRITTEN_BY_SITES)
             ]
             if site["name"].startswith("cp-"):

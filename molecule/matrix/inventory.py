@@ -95,6 +95,13 @@ AUTHENTICATES = {
     AuthUserFile "{USERS}"
     Require valid-user
 </Location>""",
+    "cherokee": f"""rule!1000000!match = directory
+rule!1000000!match!directory = /
+rule!1000000!match!final = 0
+rule!1000000!auth = htpasswd
+rule!1000000!auth!methods = basic
+rule!1000000!auth!realm = members
+rule!1000000!auth!passwdfile = {USERS}""",
     "lighttpd": f"""auth.backend = "htpasswd"
 auth.backend.htpasswd.userfile = "{USERS}"
 auth.require = ("" => ("method" => "basic", "realm" => "members", "require" => "valid-user"))""",
@@ -118,7 +125,6 @@ def authenticated(front: str) -> list[dict]:
             "extra": {front: AUTHENTICATES[front].format(name=f"auth-{link}")},
         }
         for link, back in stacks.items()
-        if front in AUTHENTICATES
     ]
 
 

@@ -654,6 +654,15 @@ def test_a_patch_of_the_application_is_not_meant_for_the_server(make, link):
     assert runner.stop() == 0 and "patched\n" not in runner.log()
 
 
+def test_an_application_is_loaded_before_there_are_threads(make, link):
+    """As gevent needs it, to mend the locks of what is being imported."""
+    runner = make(link)
+    (runner._directory / "alone.py").write_text(
+        "import os\nfrom app import application\nassert len(os.listdir('/proc/self/task')) == 1\n"
+    )
+    assert runner.start(application="alone:application").ask().status == 200
+
+
 def test_a_default_timeout_of_the_application_is_for_its_own_sockets(make, link):
     runner = make(link)
     (runner._directory / "hasty.py").write_text(

@@ -22,6 +22,7 @@ Environment: LISTEN_FDS and LISTEN_PID (one socket), NOTIFY_SOCKET, those that p
 
 from __future__ import annotations
 
+import _thread
 import errno
 import faulthandler
 import functools
@@ -33,7 +34,7 @@ import struct
 import sys
 import threading
 import traceback
-from _thread import allocate_lock  # a monkey patch of the application's is not meant for its server
+from _thread import allocate_lock, start_new_thread
 from dataclasses import dataclass, field
 from select import POLLIN, poll
 from time import monotonic, sleep
@@ -52,7 +53,9 @@ EXIT = 10  # seconds for a worker to exit after its last request: threads and ex
 YOUNG = 5  # seconds; a worker that dies sooner is replaced after a pause, which doubles each time
 LONGEST_PAUSE = 10
 BUFFER = 65536
+# What an application patches later is not meant for its server; nor are those that are imported by name.
 SOCKET = socket.socket
+THREAD = threading.Thread
 CONNECTION = "pyweb.connection"  # of an environ: the descriptor
 RECORD = 65528  # the largest content of a FastCGI record that needs no padding
 
@@ -593,19 +596,10 @@ class Worker:
         pyweb_wsgi.steady(sys.stdout, sys.stderr)
         server = Server(self._settings.link, watchdog=self.watchdog)
         server.handlers = (self._on_stop_signal,)
-        # They begin before the application can make others of them, and wait for their turn until it is loaded.
-        threads = [
-            allocate_lock() for number in range(self._settings.threads)
-        ]  # each is held until its thread has ended
-        self._turn.acquire()
-        for ended in threads:
-            ended.acquire()
-            threading.Thread(target=self._serve, args=(ended,)).start()
         try:
             application = pyweb_wsgi.site(server)
         except BaseException:
             self.stop()
-            self._turn.release()
             raise
         self._server = SERVERS[self._settings.link](application, self, self._settings)
         # By default the kernel ends a process on SIGALRM, also one whose Python is held up by C code; before that,
@@ -619,7 +613,11 @@ class Worker:
             READY
         )  # first: a request that kills the worker at once must not look like a failure to start
         try:
-            self._turn.release()
+            # After the application is loaded: gevent cannot mend the locks of what threads import meanwhile.
+            threads = [allocate_lock() for number in range(self._settings.threads)]
+            for ended in threads:  # each is held until its thread has ended
+                ended.acquire()
+                start_thread(self._serve, ended)
             orders = poll()
             orders.register(self._channel, POLLIN)
             orders.register(self._stopped, POLLIN)
@@ -909,6 +907,14 @@ class Master:
 
 
 # The process
+
+
+def start_thread(target, *args) -> None:
+    """Start a thread: of `threading`, where an application has not patched that."""
+    if _thread.start_new_thread is start_new_thread:
+        THREAD(target=target, args=args).start()
+    else:
+        start_new_thread(target, args)
 
 
 def log(text: str) -> None:

@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from ansible_collections.pyweb.stack.plugins.module_utils._host import read
+
 # A chain may end below a root (X509_V_FLAG_PARTIAL_CHAIN; the module ssl names it since Python 3.10).
 PARTIAL_CHAIN = 0x80000
 BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
@@ -185,3 +187,69 @@ def make(site: str, names: list[str]) -> tuple[bytes, bytes]:
     if done.returncode != 0 or not begin:
         raise OSError(f"openssl req: {done.stderr.decode(errors='replace').strip()}")
     return begin + certificate, key
+
+
+def certificate_files(certificates: list[dict], check_mode: bool = False) -> list[dict]:
+    """The files of pairs that are given, or that the host makes; what somebody else keeps is none of the set's."""
+    found = []
+    for item in certificates:
+        chain, key = item["chain"], item["private_key"]
+        if item["self_signed"]:
+            now = [
+                entry.content if entry else None
+                for entry in (read(item["certificate"]), read(item["key"]))
+            ]
+            try:
+                chain, key = (
+                    part.decode().strip()
+                    for part in kept_or_made(item["site"], item["names"], *now)
+                )
+            except FileNotFoundError:
+                if not check_mode:  # where openssl is to be installed, too
+                    raise
+                chain = key = ""
+        if chain is not None:
+            common = {
+                "target": None,
+                "owner": "root",
+                "once": False,
+                "late": False,
+                "site": item["site"],
+            }
+            mode = "0600" if item["group"] == "root" else "0640"
+            found.append(
+                {
+                    **common,
+                    "path": item["certificate"],
+                    "content": f"{chain}\n",
+                    "group": "root",
+                    "mode": "0644",
+                    "secret": False,
+                }
+            )
+            found.append(
+                {
+                    **common,
+                    "path": item["key"],
+                    "content": f"{key}\n",
+                    "group": item["group"],
+                    "mode": mode,
+                    "secret": True,
+                }
+            )
+    return found
+
+
+def refused_pairs(certificates: list[dict], wanted: dict, different: list[str]) -> list[str]:
+    """Which of the pairs that would change no server could be given."""
+    faults = []
+    for item in certificates:
+        pair = [wanted.get(item[part]) for part in ("certificate", "key")]
+        if {item["certificate"], item["key"]} & set(different) and all(
+            entry and entry.content.strip() for entry in pair
+        ):
+            try:
+                try_pair(*(entry.content for entry in pair), item["names"])
+            except PairError as error:
+                faults.append(f"{item['certificate']}: {error}")
+    return faults

@@ -280,3 +280,35 @@ def _private_overlays(tops: list[str]) -> None:
         mount(
             "overlay", f"/{top}", "overlay", 0, f"lowerdir=/{top},upperdir={upper},workdir={work}"
         )
+
+
+def diff(path: str, before, after, secret: bool) -> dict:
+    """One file's change, as --diff shows it."""
+
+    def words(entry) -> str:
+        if entry is None:
+            return ""
+        if secret:
+            return "(a secret)\n"
+        return (
+            f"link to {entry.target}\n"
+            if entry.content is None
+            else entry.content.decode(errors="replace")
+        )
+
+    def header(entry) -> str:
+        return (
+            f"{path} ({entry.owner}:{entry.group} {entry.mode:04o})"
+            if entry
+            else f"{path} (absent)"
+        )
+
+    old, new = words(before), words(after)
+    if secret and before and after and before.content != after.content:
+        new = "(another secret)\n"
+    return {
+        "before": old,
+        "after": new,
+        "before_header": header(before),
+        "after_header": header(after),
+    }

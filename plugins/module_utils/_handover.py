@@ -55,7 +55,7 @@ class Held:
         if shutil.which("nft") is None:
             self.fault = "the package nftables is not installed"
             return self
-        release()
+        drop_rules()
         done = subprocess.run(
             ["nft", "-f", "-"], input=self._rules, capture_output=True, text=True, check=False
         )
@@ -65,10 +65,10 @@ class Held:
 
     def __exit__(self, *exc) -> None:
         if self.fault is None:
-            release()
+            drop_rules()
 
 
-def release() -> None:
+def drop_rules() -> None:
     """Let all ports go, also those of a run that was killed."""
     run(["nft", "delete", "table", "inet", TABLE])
 

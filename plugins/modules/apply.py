@@ -380,12 +380,11 @@ missing_releases:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pyweb.stack.plugins.module_utils._certificates import (
-    PairError,
-    kept_or_made,
-    try_pair,
+    certificate_files,
+    refused_pairs,
 )
-from ansible_collections.pyweb.stack.plugins.module_utils._change import Change, recover
-from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry, read
+from ansible_collections.pyweb.stack.plugins.module_utils._change import Change, diff, recover
+from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry
 from ansible_collections.pyweb.stack.plugins.module_utils._packages import STATUS, installed
 from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import (
     foreign_account,
@@ -497,104 +496,6 @@ def entries(parameters: dict) -> dict:
             group=file["group"],
         )
     return wanted
-
-
-def certificate_files(certificates: list[dict], check_mode: bool = False) -> list[dict]:
-    """The files of pairs that are given, or that the host makes; what somebody else keeps is none of the set's."""
-    found = []
-    for item in certificates:
-        chain, key = item["chain"], item["private_key"]
-        if item["self_signed"]:
-            now = [
-                entry.content if entry else None
-                for entry in (read(item["certificate"]), read(item["key"]))
-            ]
-            try:
-                chain, key = (
-                    part.decode().strip()
-                    for part in kept_or_made(item["site"], item["names"], *now)
-                )
-            except FileNotFoundError:
-                if not check_mode:  # where openssl is to be installed, too
-                    raise
-                chain = key = ""
-        if chain is not None:
-            common = {
-                "target": None,
-                "owner": "root",
-                "once": False,
-                "late": False,
-                "site": item["site"],
-            }
-            mode = "0600" if item["group"] == "root" else "0640"
-            found.append(
-                {
-                    **common,
-                    "path": item["certificate"],
-                    "content": f"{chain}\n",
-                    "group": "root",
-                    "mode": "0644",
-                    "secret": False,
-                }
-            )
-            found.append(
-                {
-                    **common,
-                    "path": item["key"],
-                    "content": f"{key}\n",
-                    "group": item["group"],
-                    "mode": mode,
-                    "secret": True,
-                }
-            )
-    return found
-
-
-def refused_pairs(certificates: list[dict], wanted: dict, different: list[str]) -> list[str]:
-    """Which of the pairs that would change no server could be given."""
-    faults = []
-    for item in certificates:
-        pair = [wanted.get(item[part]) for part in ("certificate", "key")]
-        if {item["certificate"], item["key"]} & set(different) and all(
-            entry and entry.content.strip() for entry in pair
-        ):
-            try:
-                try_pair(*(entry.content for entry in pair), item["names"])
-            except PairError as error:
-                faults.append(f"{item['certificate']}: {error}")
-    return faults
-
-
-def diff(path: str, before, after, secret: bool) -> dict:
-    """One file's change, as --diff shows it."""
-
-    def words(entry) -> str:
-        if entry is None:
-            return ""
-        if secret:
-            return "(a secret)\n"
-        return (
-            f"link to {entry.target}\n"
-            if entry.content is None
-            else entry.content.decode(errors="replace")
-        )
-
-    def header(entry) -> str:
-        return (
-            f"{path} ({entry.owner}:{entry.group} {entry.mode:04o})"
-            if entry
-            else f"{path} (absent)"
-        )
-
-    old, new = words(before), words(after)
-    if secret and before and after and before.content != after.content:
-        new = "(another secret)\n"
-    return {
-        "before": old,
-        "after": new,
-        "before_header": header(before),
-        "after_header": header(after),
-    }
 
 
 def unit_of_parameters(given: dict) -> Unit:

@@ -20,19 +20,17 @@ from ansible.parsing.dataloader import DataLoader
 from ansible_collections.pyweb.stack.plugins.action.apply import _pairs
 from ansible_collections.pyweb.stack.plugins.module_utils._certificates import (
     PairError,
+    certificate_files,
     covers,
     kept_or_made,
+    refused_pairs,
     same_certificate,
     try_pair,
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry
 from ansible_collections.pyweb.stack.plugins.module_utils._plan import plan
 from ansible_collections.pyweb.stack.plugins.module_utils._probing import Endpoint, Target, ask
-from ansible_collections.pyweb.stack.plugins.modules.apply import (
-    ARGUMENTS,
-    certificate_files,
-    refused_pairs,
-)
+from ansible_collections.pyweb.stack.plugins.modules.apply import ARGUMENTS
 from ansible_collections.pyweb.stack.plugins.plugin_utils._certificates import (
     CertificateFault,
     examine,

@@ -12,7 +12,6 @@ from ansible_collections.pyweb.stack.plugins.module_utils._record import (
     records,
     wanted_elsewhere,
 )
-from ansible_collections.pyweb.stack.plugins.modules.retire import going
 
 A, B = {"site": "a"}, {"site": "b"}
 
@@ -87,32 +86,6 @@ def test_only_what_another_set_wants_is_wanted_elsewhere():
     leaving.claim("files", {})
     leaving.save()
     assert wanted_elsewhere("files", "/x", but="two") is None
-
-
-def gone(record: Record, **parameters) -> list[str]:
-    return going(
-        record,
-        {"sets": ["back_x"], "sites": ["a"], "prune": True, "remove_data": False, **parameters},
-    )["units"]
-
-
-def test_without_pruning_only_what_the_inventory_names_goes():
-    record = a_record(
-        "back_x", units={"a.service": A, "b.service": B, "shared.service": {"site": ""}}
-    )
-    record.claim("units", {})
-    assert gone(record) == ["a.service", "b.service", "shared.service"]
-    assert gone(record, prune=False) == ["a.service"]
-    assert gone(record, prune=False, sites=["a", "b"]) == [
-        "a.service",
-        "b.service",
-        "shared.service",
-    ]
-
-
-def test_a_front_that_is_replaced_goes_whole():
-    record = a_record("front_old", units={"old.service": {"site": ""}, "b.service": B})
-    assert gone(record, prune=False) == ["b.service", "old.service"]
 
 
 def test_packages_are_remembered_as_long_as_any_set_is():

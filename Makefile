@@ -41,8 +41,8 @@ demo: venv ## show a real site on a throwaway container: make demo front=lighttp
 test: venv ## run every check below, and say at the end how each of them went
 	@tools/test lint build sanity unit $(scenarios)
 
-lint: venv ## check style and generated texts: ruff, ansible-lint (production profile), yamllint, shellcheck, tools/docs.py
-	@status=0; for check in "ruff check ." "ruff format --check ." "yamllint --strict ." "ansible-lint --strict" "tools/docs.py --check" "antsibull-changelog lint" \
+lint: venv ## check style and generated texts: ruff, mypy, ansible-lint (production profile), yamllint, shellcheck, tools/docs.py
+	@status=0; for check in "ruff check ." "ruff format --check ." mypy "yamllint --strict ." "ansible-lint --strict" "tools/docs.py --check" "antsibull-changelog lint" \
 	    "shellcheck .ci/run $$(grep -l '^#!.*sh$$' tools/* | tr '\n' ' ')"; do \
 	    echo "$$check"; $$check || status=1; done; exit $$status
 

@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._environment_file import environment_file
 from ansible_collections.pyweb.stack.plugins.module_utils._host import (
@@ -62,7 +63,7 @@ class BuildError(Exception):
     """What went wrong, in words for the operator."""
 
 
-def fault(site: dict, version: str | None, of_system: str | None) -> str | None:
+def fault(site: dict[str, Any], version: str | None, of_system: str | None) -> str | None:
     """What keeps a site's release from being built, if anything."""
     where = f"sites[{site['name']}].python"
     if version is None:
@@ -82,7 +83,7 @@ def sandbox() -> list[str]:
     return [f"--property={line}" for line in lines if line.partition("=")[0] not in NOT_IN_BUILDS]
 
 
-def build(site: dict, version: str, runtime: dict[str, str]) -> None:
+def build(site: dict[str, Any], version: str, runtime: dict[str, str]) -> None:
     """Build one release as the site's account, in a unit with which all of its processes end, then give it to root."""
     root = Path(site["release"]["path"])
     if os.path.lexists(root):
@@ -115,7 +116,7 @@ def build(site: dict, version: str, runtime: dict[str, str]) -> None:
 
 
 def build_in(
-    root: Path, site: dict, version: str, runtime: dict[str, str], start: list[str]
+    root: Path, site: dict[str, Any], version: str, runtime: dict[str, str], start: list[str]
 ) -> None:
     """Build in a directory; start: what runs a command as the site's account."""
     account = pwd.getpwnam(site["account"])
@@ -134,7 +135,9 @@ def build_in(
 
     if "archive" in site["source"]:
         with tarfile.open(site["source"]["archive"]) as tar:
-            tar.extractall(root, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+            if hasattr(tarfile, "data_filter"):
+                tar.extraction_filter = tarfile.data_filter
+            tar.extractall(root)
     give_tree(str(root), account.pw_uid, account.pw_gid)
     environment = root / ".venv"
     run([site["python"], "-m", "venv", "--without-pip", str(environment)])
@@ -190,7 +193,9 @@ def build_in(
     write(str(root / COMPLETE), Entry(content=version.encode()))
 
 
-def build_all(sites: list[dict], versions: dict[str, str], runtime: dict[str, str]) -> list[str]:
+def build_all(
+    sites: list[dict[str, Any]], versions: dict[str, str], runtime: dict[str, str]
+) -> list[str]:
     """Build releases side by side. Returns what went wrong; of a release that failed nothing is left.
 
     versions: of each interpreter. runtime: the files that are put beside every application, by name.

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._host import read
 
@@ -120,7 +121,7 @@ def in_memory(content: bytes) -> Iterator[str]:
         os.close(handle)
 
 
-def _handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> dict:
+def _handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[str, Any]:
     """The certificate that the client has verified."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     asked = client.wrap_bio(to_client, to_server)
@@ -133,7 +134,7 @@ def _handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> dict:
             except ssl.SSLWantReadError:
                 over = False
         if over:
-            return asked.getpeercert()
+            return asked.getpeercert() or {}
     raise PairError("no handshake came about")
 
 
@@ -157,7 +158,9 @@ def kept_or_made(
     try:
         pair = try_pair(chain or b"", key or b"", wanted)
         if (
-            pair.self_signed
+            chain
+            and key
+            and pair.self_signed
             and set(pair.names) == set(wanted)
             and pair.left(time.time()) > RENEW_AT
         ):
@@ -189,7 +192,9 @@ def make(site: str, names: list[str]) -> tuple[bytes, bytes]:
     return begin + certificate, key
 
 
-def certificate_files(certificates: list[dict], check_mode: bool = False) -> list[dict]:
+def certificate_files(
+    certificates: list[dict[str, Any]], check_mode: bool = False
+) -> list[dict[str, Any]]:
     """The files of pairs that are given, or that the host makes; what somebody else keeps is none of the set's."""
     found = []
     for item in certificates:
@@ -240,16 +245,19 @@ def certificate_files(certificates: list[dict], check_mode: bool = False) -> lis
     return found
 
 
-def refused_pairs(certificates: list[dict], wanted: dict, different: list[str]) -> list[str]:
+def refused_pairs(
+    certificates: list[dict[str, Any]], wanted: dict[str, Any], different: list[str]
+) -> list[str]:
     """Which of the pairs that would change no server could be given."""
     faults = []
     for item in certificates:
-        pair = [wanted.get(item[part]) for part in ("certificate", "key")]
-        if {item["certificate"], item["key"]} & set(different) and all(
-            entry and entry.content.strip() for entry in pair
-        ):
+        chain, key = (
+            (wanted[item[part]].content or b"").strip() if wanted.get(item[part]) else b""
+            for part in ("certificate", "key")
+        )
+        if chain and key and {item["certificate"], item["key"]} & set(different):
             try:
-                try_pair(*(entry.content for entry in pair), item["names"])
+                try_pair(chain, key, item["names"])
             except PairError as error:
                 faults.append(f"{item['certificate']}: {error}")
     return faults

@@ -18,6 +18,7 @@ import os
 import stat
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils import _record as module
 from ansible_collections.pyweb.stack.plugins.module_utils._host import (
@@ -148,8 +149,8 @@ class Change:
             },
         )
         for path in paths:
-            if self.wanted[path] is not None:
-                stage(path, self.wanted[path])
+            if (wanted := self.wanted[path]) is not None:
+                stage(path, wanted)
         for path in paths:
             if self.before[path] is not None:
                 remove(old(path))
@@ -282,10 +283,10 @@ def _private_overlays(tops: list[str]) -> None:
         )
 
 
-def diff(path: str, before, after, secret: bool) -> dict:
+def diff(path: str, before: Entry | None, after: Entry | None, secret: bool) -> dict[str, Any]:
     """One file's change, as --diff shows it."""
 
-    def words(entry) -> str:
+    def words(entry: Entry | None) -> str:
         if entry is None:
             return ""
         if secret:
@@ -296,7 +297,7 @@ def diff(path: str, before, after, secret: bool) -> dict:
             else entry.content.decode(errors="replace")
         )
 
-    def header(entry) -> str:
+    def header(entry: Entry | None) -> str:
         return (
             f"{path} ({entry.owner}:{entry.group} {entry.mode:04o})"
             if entry

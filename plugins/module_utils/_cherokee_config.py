@@ -19,7 +19,7 @@ NOT_A_VALUE = re.compile(r"[\r\n\0]|^[ \t]|[ \t]$|^$")
 STEP = 10
 
 
-def cherokee_config(tree: dict) -> str:
+def cherokee_config(tree: dict[str, Any]) -> str:
     """The lines of a nested tree.
 
     A mapping's keys are children; the empty one stands for the value of the node itself. The items of a list are numbered downwards

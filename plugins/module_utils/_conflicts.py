@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import BACKS, EMBEDDED, FRONTS
 from ansible_collections.pyweb.stack.plugins.module_utils._faults import Faults
@@ -31,7 +32,7 @@ READ_AT_START = re.compile(
 HIDDEN = ("/dev", "/home", "/proc", "/root", "/run/user", "/tmp", "/var/tmp")
 
 
-def refuse_overrides(faults: Faults, site: dict, front: str | None) -> None:
+def refuse_overrides(faults: Faults, site: dict[str, Any], front: str | None) -> None:
     if front is None or FRONTS[front].overrides:
         return
     able = ", ".join(name for name in FRONTS if FRONTS[name].overrides)
@@ -43,7 +44,7 @@ def refuse_overrides(faults: Faults, site: dict, front: str | None) -> None:
             )
 
 
-def refuse_unserved(faults: Faults, site: dict, place: Place) -> None:
+def refuse_unserved(faults: Faults, site: dict[str, Any], place: Place) -> None:
     """Directories that no front could serve, or that hold more than what is for everybody."""
     for number, static in enumerate(site["static"]):
         path, where = static["path"] or "", f"sites[{site['label']}].static[{number}].path"
@@ -69,7 +70,7 @@ def refuse_unserved(faults: Faults, site: dict, place: Place) -> None:
             )
 
 
-def refuse_unnamed(faults: Faults, front: str, variables: dict) -> None:
+def refuse_unnamed(faults: Faults, front: str, variables: dict[str, Any]) -> None:
     """A front that Debian does not carry, and nobody says where to take it from; or a package from a URL that nothing vouches for."""
     named_by = FRONTS[front].named_by
     given = {name: variables[name] for name in named_by if variables.get(name)}
@@ -93,7 +94,7 @@ def refuse_unnamed(faults: Faults, front: str, variables: dict) -> None:
             )
 
 
-def refuse_beyond(faults: Faults, site: dict, fronts: tuple[str, ...]) -> None:
+def refuse_beyond(faults: Faults, site: dict[str, Any], fronts: tuple[str, ...]) -> None:
     for front in fronts:
         for key, most in FRONTS[front].limits:
             if site[key] is not None and site[key] > most:
@@ -103,7 +104,7 @@ def refuse_beyond(faults: Faults, site: dict, fronts: tuple[str, ...]) -> None:
                 )
 
 
-def refuse_planted(faults: Faults, site: dict, fronts: tuple[str, ...]) -> None:
+def refuse_planted(faults: Faults, site: dict[str, Any], fronts: tuple[str, ...]) -> None:
     """Files out of a directory that the site's processes write, where a link would show other sites' files."""
     for front in fronts:
         for number, static in enumerate(site["static"]) if FRONTS[front].follows_links else ():
@@ -115,7 +116,7 @@ def refuse_planted(faults: Faults, site: dict, fronts: tuple[str, ...]) -> None:
                 )
 
 
-def refuse_late(faults: Faults, site: dict) -> None:
+def refuse_late(faults: Faults, site: dict[str, Any]) -> None:
     """Variables that a program reads as it starts, where the site's come later."""
     if site["back"] and not BACKS[site["back"]].starts_with_environment:
         for key in ("environment", "secrets"):
@@ -128,7 +129,7 @@ def refuse_late(faults: Faults, site: dict) -> None:
                 )
 
 
-def refuse_limits(faults: Faults, site: dict) -> None:
+def refuse_limits(faults: Faults, site: dict[str, Any]) -> None:
     """Limits of what runs inside the front, whose processes stand in the front's control group; and fewer tasks than the site itself asks for."""
     where = f"sites[{site['label']}]"
     if site["link"] == EMBEDDED:
@@ -146,9 +147,9 @@ def refuse_limits(faults: Faults, site: dict) -> None:
             faults.add(f"{where}.tasks_max", f"{site['tasks_max']} is too few: {what}")
 
 
-def refuse_clashes(faults: Faults, sites: list[dict], shared: Collection[str]) -> None:
+def refuse_clashes(faults: Faults, sites: list[dict[str, Any]], shared: Collection[str]) -> None:
     names: dict[str, int] = {}
-    by_server_name: dict[str, list[dict]] = {}
+    by_server_name: dict[str, list[dict[str, Any]]] = {}
     for site in sites:
         label = site["label"]
         if site["name"]:
@@ -182,7 +183,7 @@ def refuse_clashes(faults: Faults, sites: list[dict], shared: Collection[str]) -
             others.append(site)
 
 
-def refuse_hidden(faults: Faults, outer: dict, inner: dict) -> None:
+def refuse_hidden(faults: Faults, outer: dict[str, Any], inner: dict[str, Any]) -> None:
     """Static files below the mount of another site, or around it: the fronts differ in whose they are."""
     for static in outer["static"]:
         url = outer["mount"].rstrip("/") + (static["url"] or "")

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -31,7 +31,7 @@ class Faults:
         return bool(self.lines)
 
 
-def nearest(word: str, known) -> str:
+def nearest(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt word, or nothing."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
@@ -61,9 +61,9 @@ def shown(value: Any) -> str:
     )
 
 
-def gather(check: Callable, items) -> list:
+def gather(check: Callable[..., Any], items: Iterable[Any]) -> list[Any]:
     """What a check makes of each item; the faults of all of them together."""
-    done: list = []
+    done: list[Any] = []
     wrong: list[str] = []
     for item in items:
         try:

@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 
 from ansible_collections.pyweb.stack.plugins.module_utils._host import run
 from ansible_collections.pyweb.stack.plugins.module_utils._layout import FRONT_GROUP
@@ -63,7 +64,7 @@ class Held:
             self.fault = f"nft: {done.stderr.strip().splitlines()[0]}"
         return self
 
-    def __exit__(self, *exc) -> None:
+    def __exit__(self, *exc: object) -> None:
         if self.fault is None:
             drop_rules()
 
@@ -94,7 +95,7 @@ def listens(texts: list[str], ports: list[int]) -> bool:
     )
 
 
-def wait_until(condition, seconds: float, pause: float = 0.01) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float, pause: float = 0.01) -> bool:
     """Whether a condition came true in time."""
     deadline = time.monotonic() + seconds
     while not condition():

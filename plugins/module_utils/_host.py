@@ -15,8 +15,10 @@ import pwd
 import signal
 import stat
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -29,30 +31,30 @@ class Entry:
     owner: str = "root"
     group: str = "root"
 
-    def encode(self) -> dict:
+    def encode(self) -> dict[str, Any]:
         """For a JSON file."""
         content = None if self.content is None else base64.b64encode(self.content).decode()
         return {**self.__dict__, "content": content}
 
     @classmethod
-    def decode(cls, data: dict) -> Entry:
+    def decode(cls, data: dict[str, Any]) -> Entry:
         """From a JSON file."""
         content = data["content"]
         return cls(**{**data, "content": None if content is None else base64.b64decode(content)})
 
 
-def _name_of(number: int, lookup, field: str) -> str:
+def _name_of(number: int, lookup: Callable[[int], Any], field: str) -> str:
     try:
-        return getattr(lookup(number), field)
+        return str(getattr(lookup(number), field))
     except KeyError:
         return str(number)
 
 
-def _number_of(name: str, lookup, field: str) -> int | None:
+def _number_of(name: str, lookup: Callable[[str], Any], field: str) -> int | None:
     if name.isdigit():
         return int(name)
     try:
-        return getattr(lookup(name), field)
+        return int(getattr(lookup(name), field))
     except KeyError:
         return None
 

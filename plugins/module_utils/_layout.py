@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import EMBEDDED, FRONTS
 
@@ -34,12 +35,12 @@ def current_of(site: str) -> str:
 def port_of(key: str, taken: set[int]) -> int:
     """A port that stays the same while other sites come and go, unless two keys meet."""
     start = zlib.crc32(key.encode()) % len(PORTS)
-    port = next(port for port in (*PORTS[start:], *PORTS[:start]) if port not in taken)
+    port: int = next(port for port in (*PORTS[start:], *PORTS[:start]) if port not in taken)
     taken.add(port)
     return port
 
 
-def endpoints_of(site: dict, hosts: list[str], taken: set[int]) -> list[dict]:
+def endpoints_of(site: dict[str, Any], hosts: list[str], taken: set[int]) -> list[dict[str, Any]]:
     """Where the backs on these hosts listen for the site."""
     if site["transport"] is None:
         return []
@@ -56,7 +57,7 @@ def endpoints_of(site: dict, hosts: list[str], taken: set[int]) -> list[dict]:
     ]
 
 
-def unit_of(site: dict, front: str) -> str:
+def unit_of(site: dict[str, Any], front: str) -> str:
     """The systemd unit that runs a site, without its suffix."""
     if site["link"] == EMBEDDED:
         return FRONTS[front].unit.removesuffix(".service")

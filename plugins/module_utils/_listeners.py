@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._faults import Faults
 from ansible_collections.pyweb.stack.plugins.module_utils._topology import LOOPBACK
@@ -25,7 +26,9 @@ class Listener:
     port: int
 
 
-def listeners(faults: Faults, variable: str, given: dict, usual: int) -> tuple[Listener, ...]:
+def listeners(
+    faults: Faults, variable: str, given: dict[str, Any], usual: int
+) -> tuple[Listener, ...]:
     """What a list of addresses of the front's role says; each is a port, perhaps after an address and before options."""
     found = []
     for text in map(str, given.get(variable) or [usual]):

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     BACKS,
@@ -84,7 +86,7 @@ class PlanError(ValueError):
         self.faults = faults
 
 
-def sample_site(front: str, source: str) -> dict:
+def sample_site(front: str, source: str) -> dict[str, Any]:
     """The site of an inventory that names none: the catch-all, whose page shows the stack that serves it."""
     return {
         "name": "sample",
@@ -95,7 +97,7 @@ def sample_site(front: str, source: str) -> dict:
     }
 
 
-def _choice(faults: Faults, where: str, value, possible) -> str | None:
+def _choice(faults: Faults, where: str, value: Any, possible: Collection[str]) -> str | None:
     if isinstance(value, str) and value in possible:
         return value
     hint = nearest(value, possible) if isinstance(value, str) else ""
@@ -125,7 +127,9 @@ class Host:
     tls_listeners: tuple[Listener, ...]
 
 
-def _choose(faults: Faults, values: dict, place: Place, variables: dict | None) -> Host:
+def _choose(
+    faults: Faults, values: dict[str, Any], place: Place, variables: dict[str, Any] | None
+) -> Host:
     """The servers of a host and its defaults."""
     chosen = {
         key: values.get(key) or DEFAULTS.get(key)
@@ -161,14 +165,14 @@ def _choose(faults: Faults, values: dict, place: Place, variables: dict | None) 
     )
 
 
-def _release(site: dict, digest: str, runtime: str) -> dict:
+def _release(site: dict[str, Any], digest: str, runtime: str) -> dict[str, Any]:
     """A release is named after all that goes into it, so the same input is the same release."""
     parts = [digest, site["source"].get("package"), site["requirements"], site["python"], runtime]
     name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
     return {"id": name, "path": release_of(site["name"], name)}
 
 
-def _timeouts(site: dict) -> dict[str, int]:
+def _timeouts(site: dict[str, Any]) -> dict[str, int]:
     """Every time limit that follows from a site's own, in seconds.
 
     error_timeout: silence of an application after which Apache answers in its place, under mod_wsgi.
@@ -191,7 +195,7 @@ def _timeouts(site: dict) -> dict[str, int]:
     }
 
 
-def _build(site: dict, contents: str) -> str:
+def _build(site: dict[str, Any], contents: str) -> str:
     """What is going to be built of a site, in words."""
     source, requirements = (
         site["source"].get("path") or site["source"].get("package"),
@@ -205,7 +209,7 @@ def _build(site: dict, contents: str) -> str:
     return f"{site['name']} - release {site['release']['id']} from {source}{f' ({contents})' if contents else ''}, {site['python']}, {needs}"
 
 
-def _runtime(site: dict) -> dict[str, str]:
+def _runtime(site: dict[str, Any]) -> dict[str, str]:
     """What the wrapper around the application and flup's runner read from their environment."""
     keys = (
         "back", "link", "transport", "script_name", "application", "processes", "threads",
@@ -217,7 +221,7 @@ def _runtime(site: dict) -> dict[str, str]:
     return {"PYWEB_SITE": site["name"], **where, **allowed, **known}
 
 
-def _stack(faults: Faults, where: str, site: dict, host: Host) -> None:
+def _stack(faults: Faults, where: str, site: dict[str, Any], host: Host) -> None:
     """Settle a site's back, link and transport."""
     fronts, place = host.fronts, host.place
     back = site["back"] or host.back
@@ -256,7 +260,7 @@ def _stack(faults: Faults, where: str, site: dict, host: Host) -> None:
 def _transport(
     faults: Faults,
     where: str,
-    site: dict,
+    site: dict[str, Any],
     chosen: str | None,
     stacks: list[tuple[str, str, str]],
     place: Place,
@@ -284,15 +288,15 @@ def _transport(
 
 
 def plan(
-    values: dict,
-    sources: dict | None = None,
+    values: dict[str, Any],
+    sources: dict[str, Any] | None = None,
     runtime: str = "",
     sample_source: str = "sample",
     place: Place | None = None,
-    variables: dict | None = None,
-    certificates: dict | None = None,
+    variables: dict[str, Any] | None = None,
+    certificates: dict[str, Any] | None = None,
     debian: int | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """Settle everything for one host.
 
     values: front, back, link, transport, tls_profile, sites, prune, remove_data and remove_packages, as the inventory has them; None or missing is the
@@ -320,11 +324,13 @@ def plan(
         site["tls"] = settle(site, (certificates or {}).get(site["name"]))
     planned = _cut(sites, host)
     if any(site["tls"] for site in sites):
-        planned["tls"] = of_host(host.profile, debian)
+        planned["tls"] = of_host(host.profile or DEFAULTS["tls_profile"], debian)
     return {**planned, "sites": sorted(site["name"] for site in sites + absent), **host.removal}
 
 
-def _check(faults: Faults, given, host: Host, sample_source: str) -> tuple[list[dict], list[dict]]:
+def _check(
+    faults: Faults, given: Any, host: Host, sample_source: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The sites that are to be there, each with its stack, and those that are not."""
     if given is None or given == []:
         given = [sample_site(", ".join(host.fronts), sample_source)]
@@ -347,7 +353,7 @@ def _check(faults: Faults, given, host: Host, sample_source: str) -> tuple[list[
     return sites, absent
 
 
-def _refuse(faults: Faults, site: dict, host: Host) -> None:
+def _refuse(faults: Faults, site: dict[str, Any], host: Host) -> None:
     """What the chosen servers cannot do for a site."""
     refuse_overrides(faults, site, host.front)
     refuse_unserved(faults, site, host.place)
@@ -358,7 +364,12 @@ def _refuse(faults: Faults, site: dict, host: Host) -> None:
 
 
 def _derive(
-    site: dict, host: Host, source: dict, runtime: str, taken: set[int], names: set[str]
+    site: dict[str, Any],
+    host: Host,
+    source: dict[str, Any],
+    runtime: str,
+    taken: set[int],
+    names: set[str],
 ) -> None:
     """All that follows from what a site and its host say.
 
@@ -398,7 +409,7 @@ def _derive(
     _derive_static(site, place)
 
 
-def _derive_static(site: dict, place: Place) -> None:
+def _derive_static(site: dict[str, Any], place: Place) -> None:
     """Where the files are that the front serves, and which of these directories the site writes itself."""
     state = f"{STATE_ROOT}/{site['name']}"
     paths = [static["path"] for static in site["static"]]
@@ -434,11 +445,11 @@ FRONT_KEYS = (
 )  # fmt: skip
 
 
-def _cut(sites: list[dict], host: Host) -> dict:
+def _cut(sites: list[dict[str, Any]], host: Host) -> dict[str, Any]:
     """For each role what it is to see."""
     front, place = host.front, host.place
 
-    def part(keys, chosen):
+    def part(keys: Iterable[str], chosen: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{key: site[key] for key in keys} for site in chosen]
 
     backs = (
@@ -488,12 +499,12 @@ def _cut(sites: list[dict], host: Host) -> dict:
     }
 
 
-def _through(site: dict, host: Host) -> Listener:
+def _through(site: dict[str, Any], host: Host) -> Listener:
     """Where clients of the host itself reach a site."""
     return nearest_listener(host.tls_listeners if site["tls"] else host.listeners)
 
 
-def _row(site: dict, host: Host) -> dict:
+def _row(site: dict[str, Any], host: Host) -> dict[str, Any]:
     """What the table at the end of a run says of a site."""
     scheme, usual = ("https", TLS_PORT) if site["tls"] else ("http", HTTP_PORT)
     name = next(iter(site["server_names"]), host.place.host)
@@ -510,7 +521,7 @@ def _row(site: dict, host: Host) -> dict:
     }
 
 
-def _of_others(sites: list[dict]) -> set[str]:
+def _of_others(sites: list[dict[str, Any]]) -> set[str]:
     """Directories of static files that nothing of a site makes, and that have to be there."""
     paths = {static["path"] for site in sites for static in site["static"]}
     return {

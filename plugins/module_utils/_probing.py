@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.pyweb.stack.plugins.module_utils._certificates import same_certificate
@@ -148,7 +149,8 @@ class Target:
 
     def request(self) -> Request:
         """The request as a front sends it; ProtocolError where the target's values allow none."""
-        name, port = re.fullmatch(r"(\[.*\]|[^:]*):?(.*)", self.host, re.DOTALL).groups()
+        found = re.fullmatch(r"(\[.*\]|[^:]*):?(.*)", self.host, re.DOTALL)
+        name, port = found.groups() if found else (self.host, "")
         if port and not re.fullmatch("[0-9]{1,5}", port):
             raise ProtocolError(f"the host {self.host!r} is not a name, or a name and a port")
         headers = {"Host": self.host, "User-Agent": "pyweb.stack.probe"}
@@ -182,7 +184,7 @@ class Outcome:
     def __str__(self) -> str:
         """What was seen, of whom, and where to look."""
         where = f"{self.target.name} ({self.target.link}, {self.target.endpoint})"
-        if self.fault is None:
+        if self.response is not None and self.fault is None:
             return f"{where}: status {self.response.status}"
         log = self.target.log or self.target.unit
         how = f"tail -n 50 {log}" if log and log.startswith("/") else f"journalctl -u {log} -n 50"
@@ -202,7 +204,7 @@ class Outcome:
         return ""
 
 
-def target_of(given: dict) -> Target:
+def target_of(given: dict[str, Any]) -> Target:
     """A target from the arguments of a module, checked by TARGET_SPEC."""
     values = {key: value for key, value in given.items() if value is not None}
     endpoint = values.pop("endpoint")
@@ -250,6 +252,7 @@ def _ask(
     late = hopeless = False
     try:
         served = _exchange(target, data, decoder, begin + timeout, doubt)
+        assert decoder.response is not None  # it has finished
         fault = _status_fault(target, decoder.response) or (
             target.certificate and same_certificate(served, target.certificate)
         )
@@ -318,7 +321,11 @@ def _exchange(
 ) -> bytes | None:
     """Feed the decoder with the answer. Returns the certificate that was served, if one had to be."""
     with _connect(target, deadline) as connection:
-        served = connection.getpeercert(binary_form=True) if target.certificate else None
+        served = (
+            connection.getpeercert(binary_form=True)
+            if target.certificate and isinstance(connection, ssl.SSLSocket)
+            else None
+        )
         connection.settimeout(_left(deadline))
         connection.sendall(data)
         while not decoder.finished:
@@ -378,7 +385,7 @@ def _network_fault(error: Exception, timeout: float) -> str:
         return "the connection was closed without a whole answer"
     if isinstance(error, BlockingIOError):  # how Linux refuses a unix socket whose queue is full
         return "its queue of connections is full: nothing accepts them"
-    return error.strerror or str(error)
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _status_fault(target: Target, response: Response) -> str | None:

@@ -480,6 +480,7 @@ class FastCgiResponseDecoder(ResponseDecoder):
                 f"the application refused the request: {FCGI_REFUSALS.get(refusal, refusal)}"
             )
         self._cgi.close()
+        assert self._cgi.response is not None  # it has been closed
         return self._cgi.response
 
     def _exactly(self, length: int) -> Generator[None, None, bytes]:

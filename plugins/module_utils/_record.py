@@ -9,7 +9,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry, write
 
@@ -42,7 +44,7 @@ class Record:
         self.items = {kind: data.get(kind, {}) for kind in KINDS}
         self.effects = data.get("effects", {})
 
-    def unwanted(self, kind: str, wanted) -> list[str]:
+    def unwanted(self, kind: str, wanted: Iterable[str]) -> list[str]:
         """What the set has of a kind and no longer wants."""
         return sorted(set(self.items[kind]) - set(wanted))
 
@@ -54,7 +56,7 @@ class Record:
             if item["leaving"] or (all_of_it and not item.get("parked"))
         )
 
-    def claim(self, kind: str, wanted: dict[str, dict]) -> None:
+    def claim(self, kind: str, wanted: dict[str, dict[str, Any]]) -> None:
         """Take in what is wanted of a kind; the rest is leaving. What is known of an item stays known."""
         for key, item in self.items[kind].items():
             item["leaving"] = key not in wanted and not item.get("parked")
@@ -105,12 +107,12 @@ class Packages:
             self._path.unlink(missing_ok=True)
 
 
-def as_text(data: dict) -> str:
+def as_text(data: dict[str, Any]) -> str:
     """As it stands in a file of the records."""
     return json.dumps(data, sort_keys=True)
 
 
-def write_json(path: Path, data: dict) -> None:
+def write_json(path: Path, data: dict[str, Any]) -> None:
     """Replace a file of the records, for root alone."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
@@ -126,7 +128,7 @@ def records() -> list[Record]:
     return [Record(name) for name in names]
 
 
-def elsewhere(kind: str, key: str, but: str) -> dict | None:
+def elsewhere(kind: str, key: str, but: str) -> dict[str, Any] | None:
     """What the record of another set knows of something that it has; rather of one that wants it than of one that it is leaving."""
     found = [
         record.items[kind][key]
@@ -136,7 +138,7 @@ def elsewhere(kind: str, key: str, but: str) -> dict | None:
     return min(found, key=lambda item: item["leaving"], default=None)
 
 
-def wanted_elsewhere(kind: str, key: str, but: str) -> dict | None:
+def wanted_elsewhere(kind: str, key: str, but: str) -> dict[str, Any] | None:
     """What the record of another set knows of something that it has and wants."""
     item = elsewhere(kind, key, but)
     return None if item is None or item["leaving"] else item

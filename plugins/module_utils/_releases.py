@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 COMPLETE = ".venv/.complete"
 VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
@@ -29,7 +30,7 @@ def version_of(python: str) -> str | None:
         return None
 
 
-def complete(site: dict, wanted: str | None) -> bool:
+def complete(site: dict[str, Any], wanted: str | None) -> bool:
     """Whether a release was finished, by an interpreter of the same version as the one of today.
 
     Only root's marker counts: what the site's account builds may leave one of its own.
@@ -61,13 +62,13 @@ def outward_links(root: str) -> list[tuple[str, str]]:
     return sorted(found)
 
 
-def missing_of(sites: list[dict]) -> list[str]:
+def missing_of(sites: list[dict[str, Any]]) -> list[str]:
     """Names of the sites whose release is missing."""
     versions = {python: version_of(python) for python in {site["python"] for site in sites}}
     return [site["name"] for site in sites if not complete(site, versions[site["python"]])]
 
 
-def lacking(site: dict) -> list[str]:
+def lacking(site: dict[str, Any]) -> list[str]:
     """What is wrong with a release that has not all directories of its site's static files."""
     release = Path(site["release"]["path"])
     return [
@@ -78,7 +79,7 @@ def lacking(site: dict) -> list[str]:
     ]
 
 
-def lacking_of(sites: list[dict]) -> list[str]:
+def lacking_of(sites: list[dict[str, Any]]) -> list[str]:
     """The same of all releases that are there."""
     return [
         words

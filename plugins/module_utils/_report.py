@@ -10,6 +10,7 @@ No cell holds a space, since Ansible breaks long lines at single ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 HEAD = ("host", "site", "URL", "front", "back", "link", "release")
 NONE = "-"
@@ -17,14 +18,14 @@ NONE = "-"
 NAMED = ("environment", "secrets")
 
 
-def report(known: Mapping[str, Mapping], alive: list[str], check: bool) -> list[str]:
+def report(known: Mapping[str, Mapping[str, Any]], alive: list[str], check: bool) -> list[str]:
     """The lines of the table; none where no host has a plan.
 
     known: what is registered for each host of the run. alive: the hosts that have not failed.
     """
     if not any(_plan(values) for values in known.values()):
         return []
-    rows = [(*HEAD, "would-change" if check else "changed")]
+    rows: list[tuple[str, ...]] = [(*HEAD, "would-change" if check else "changed")]
     for host, values in known.items():
         plan, failed = _plan(values), host not in alive
         changes = _changes(plan, values)
@@ -41,11 +42,11 @@ def report(known: Mapping[str, Mapping], alive: list[str], check: bool) -> list[
     ]
 
 
-def _plan(values: Mapping) -> Mapping:
+def _plan(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return (values.get("pyweb_planned") or {}).get("plan") or {}
 
 
-def _changes(plan: Mapping, values: Mapping) -> dict[str, list[str]]:
+def _changes(plan: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, list[str]]:
     """What changed of each site, in words; of what all sites share under an empty name."""
     found: dict[str, list[str]] = {}
 

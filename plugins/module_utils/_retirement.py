@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._change import Change, remove_empty
 from ansible_collections.pyweb.stack.plugins.module_utils._handover import drained, wait_until
@@ -36,7 +37,7 @@ GRACE = 5
 OPEN_TO_ALL = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock")
 
 
-def going(record: Record, parameters: dict) -> dict[str, list[str]]:
+def going(record: Record, parameters: dict[str, Any]) -> dict[str, list[str]]:
     """What of a set goes, by kind."""
     whole = record.name not in parameters["sets"]
     leaving = {kind: record.leaving(kind, whole) for kind in KINDS}
@@ -63,7 +64,7 @@ def going(record: Record, parameters: dict) -> dict[str, list[str]]:
 class Retirement:
     """The end of what one set no longer wants."""
 
-    def __init__(self, record: Record, parameters: dict) -> None:
+    def __init__(self, record: Record, parameters: dict[str, Any]) -> None:
         self.record = record
         self.going = going(record, parameters)
         self._parameters = parameters
@@ -165,7 +166,7 @@ class Retirement:
             self.problems.append(f"The directory {path} stays: {error}")
 
     @staticmethod
-    def _bring_back(former: dict[str, dict]) -> None:
+    def _bring_back(former: dict[str, dict[str, Any]]) -> None:
         """Units that ran before the collection came run again, with their own files."""
         for unit, before in former.items():
             if before.get("enabled"):

@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from ansible_collections.pyweb.stack.plugins.module_utils._faults import Faults, nearest
 
 FLAGS = {
@@ -20,7 +23,7 @@ FLAGS = {
 }
 
 
-def flag(faults: Faults, where: str, value, default: bool) -> bool:
+def flag(faults: Faults, where: str, value: Any, default: bool) -> bool:
     """A boolean; -e gives it as a word."""
     if value is None:
         return default
@@ -31,7 +34,7 @@ def flag(faults: Faults, where: str, value, default: bool) -> bool:
     return bool(value)
 
 
-def mistyped_variables(values: dict, options: dict[str, dict]) -> list[str]:
+def mistyped_variables(values: dict[str, Any], options: dict[str, dict[str, Any]]) -> list[str]:
     """Faults of the roles' variables (name to value, which may be a template): a list or a boolean that is given as another text, as -e does."""
     types = {
         name: option.get("type", "str")
@@ -55,7 +58,7 @@ def mistyped_variables(values: dict, options: dict[str, dict]) -> list[str]:
     return faults
 
 
-def unknown_variables(names, options: dict[str, set[str]]) -> list[str]:
+def unknown_variables(names: Iterable[str], options: dict[str, set[str]]) -> list[str]:
     """Faults of variables that carry a server role's prefix and are not among its options (role name to names of options)."""
     return [
         f"{name}: the role {role} has no such variable{nearest(name, known)}"

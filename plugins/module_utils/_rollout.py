@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._change import Change
 from ansible_collections.pyweb.stack.plugins.module_utils._handover import (
@@ -45,7 +46,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._units import (
 )
 
 
-def below(owned, names) -> list[str]:
+def below(owned: Iterable[str], names: Iterable[str]) -> list[str]:
     """The paths that are meant: each itself, or the owned ones below it where it ends with a slash."""
     folders = tuple(name for name in names if name.endswith("/"))
     return sorted(
@@ -54,15 +55,16 @@ def below(owned, names) -> list[str]:
     )
 
 
-def named(items: list[dict], key: str = "name", **more) -> dict[str, dict]:
+def named(
+    items: list[dict[str, Any]], key: str = "name", keep: Iterable[str] = ()
+) -> dict[str, dict[str, Any]]:
     """Items by their names, each with its site, as a record keeps them."""
     return {
-        item[key]: {"site": item["site"], **{name: item[name] for name in more.get("keep", ())}}
-        for item in items
+        item[key]: {"site": item["site"], **{name: item[name] for name in keep}} for item in items
     }
 
 
-def made(record: Record) -> dict[str, dict]:
+def made(record: Record) -> dict[str, dict[str, Any]]:
     """Directories that came with files and are kept in the record as long as the set is."""
     return {
         path: item
@@ -75,7 +77,7 @@ class Rollout:
     """Makes the host work with the files of a change: commands that read them, then units; and goes back where that fails."""
 
     def __init__(
-        self, change: Change, units: list[Unit], parameters: dict, takeover: list[Holder]
+        self, change: Change, units: list[Unit], parameters: dict[str, Any], takeover: list[Holder]
     ) -> None:
         self._change, self._units, self._takeover = change, units, takeover
         self._parameters = parameters
@@ -134,7 +136,7 @@ class Rollout:
             paths[f"{unit.name} restart"] = below(self._change.paths, unit.restart_on)
         return paths
 
-    def decide(self, expecting=()) -> Work:
+    def decide(self, expecting: Collection[str] = ()) -> Work:
         """What the units need; expecting: paths that are about to change."""
         changing = {
             key: "changing" for key, paths in self._paths().items() if set(paths) & set(expecting)
@@ -148,7 +150,7 @@ class Rollout:
         work.disable = self.unwanted()
         return work
 
-    def drift(self, work: Work) -> list[dict]:
+    def drift(self, work: Work) -> list[dict[str, Any]]:
         """Units that are not as the last run left them, as --diff shows them."""
         known = self._change.record.items["units"]
         found = {
@@ -181,7 +183,8 @@ class Rollout:
 
     def going(self) -> list[str]:
         """What of the set will be leaving after this run."""
-        record, claims = self._change.record, {**self._claims, "files": self._change.wanted}
+        record = self._change.record
+        claims: dict[str, Iterable[str]] = {**self._claims, "files": self._change.wanted}
         if not self._parameters["defer"]:
             del claims["units"]
         return [
@@ -438,6 +441,7 @@ class Rollout:
         # Processes that systemd does not start say it in their log alone.
         if (
             log
+            and target.site
             and target.site in self._restarting
             and self._logs.not_loaded(log, target.site, self._swapped)
         ):

@@ -149,7 +149,7 @@ OVERRIDES = ("AuthConfig", "FileInfo", "Indexes", "Limit")
 LEAST_MEMORY = 32 << 20
 
 
-def text(pattern: re.Pattern | None, wanted: str) -> Callable[[Any], str]:
+def text(pattern: re.Pattern[str] | None, wanted: str) -> Callable[[Any], str]:
     """A string that a pattern matches as a whole."""
 
     def check(value: Any) -> str:
@@ -194,10 +194,10 @@ def choice(*possible: str) -> Callable[[Any], str]:
     return check
 
 
-def each(check: Callable, what: str, example: str) -> Callable[[Any], list]:
+def each(check: Callable[..., Any], what: str, example: str) -> Callable[[Any], list[Any]]:
     """A list whose every item passes a check."""
 
-    def check_all(value: Any) -> list:
+    def check_all(value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise Fault(f"expected a list of {what}, got {shown(value)}; write {example}")
         return gather(check, value)
@@ -205,16 +205,16 @@ def each(check: Callable, what: str, example: str) -> Callable[[Any], list]:
     return check_all
 
 
-def optional(check: Callable) -> Callable:
+def optional(check: Callable[..., Any]) -> Callable[..., Any]:
     """None, or what passes a check."""
     return lambda value: None if value is None else check(value)
 
 
-def _name(value: Any) -> str:
+def _name(given: Any) -> str:
     wanted = (
         "a site's name: a lower-case letter, then at most 30 lower-case letters, digits and dashes"
     )
-    value = text(None, wanted)(value)
+    value = text(None, wanted)(given)
     if not NAME.fullmatch(value):
         close = re.sub("[^a-z0-9]+", "-", value.lower())
         raise Fault(
@@ -227,9 +227,9 @@ def _name(value: Any) -> str:
     return value
 
 
-def _server_name(value: Any) -> str:
+def _server_name(given: Any) -> str:
     wanted = "a host name such as shop.example.org or *.example.org, without scheme, port or path"
-    value = text(None, wanted)(value).lower()
+    value = text(None, wanted)(given).lower()
     if len(value) > 253 or not SERVER_NAME.fullmatch(value):
         raise Fault(
             f"{value!r} is not {wanted}"
@@ -244,8 +244,8 @@ def _server_name(value: Any) -> str:
     return value
 
 
-def _url_path(value: Any, wanted: str) -> str:
-    value = text(None, wanted)(value)
+def _url_path(given: Any, wanted: str) -> str:
+    value = text(None, wanted)(given)
     if not value.startswith("/"):
         raise Fault(f"{value!r} has no leading slash; write {'/' + value!r}")
     if not URL_PATH.fullmatch(value) or {".", ".."} & set(value.split("/")):
@@ -271,7 +271,7 @@ def _variables(value: Any) -> dict[str, str]:
     return dict(gather(_variable, value.items()))
 
 
-def _variable(pair: tuple) -> tuple[str, str]:
+def _variable(pair: tuple[Any, ...]) -> tuple[str, str]:
     key, item = pair
     if not isinstance(key, str) or not VARIABLE.fullmatch(key):
         raise Fault(
@@ -303,12 +303,10 @@ def _variable(pair: tuple) -> tuple[str, str]:
 
 
 def _file_path(wanted: str) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        value = re.sub(
-            "//+",
-            "/",
-            text(FILE_PATH, f"{wanted}, of letters, digits and . _ / @ + ~ - only")(value),
-        )
+    is_path = text(FILE_PATH, f"{wanted}, of letters, digits and . _ / @ + ~ - only")
+
+    def check(given: Any) -> str:
+        value = re.sub("//+", "/", is_path(given))
         if ".." in value.split("/"):
             raise Fault(f"{value!r} leads out of its directory by '..'; name the place itself")
         return value
@@ -316,8 +314,8 @@ def _file_path(wanted: str) -> Callable[[Any], str]:
     return check
 
 
-def _directory(value: Any) -> str:
-    value = _file_path("a directory")(value)
+def _directory(given: Any) -> str:
+    value = _file_path("a directory")(given)
     if value.startswith("/") and not set(value) - set("/."):
         raise Fault(f"{value!r} is the whole file system; name the directory of the files")
     return value
@@ -337,8 +335,8 @@ def _static_url(value: Any) -> str:
     )
 
 
-def _requirement(value: Any) -> str:
-    value = text(None, "a requirement such as Django==5.2 (PEP 508)")(value)
+def _requirement(given: Any) -> str:
+    value = text(None, "a requirement such as Django==5.2 (PEP 508)")(given)
     if value.startswith("-") or not value.strip() or not value.isprintable():
         raise Fault(
             f"{value!r} is not a requirement such as Django==5.2 (PEP 508); options of pip belong in a requirements file"
@@ -350,10 +348,10 @@ def _requirements(value: Any) -> list[str] | str:
     if isinstance(value, str):
         if re.search("[=<>!;]", value):
             raise Fault(f"{value!r} is a requirement; write them as a list: [Django==5.2]")
-        value = _file_path("a requirements file inside the source")(value)
-        if value.startswith("/"):
-            raise Fault(f"{value!r} is absolute; name a requirements file inside the source")
-        return value
+        path: str = _file_path("a requirements file inside the source")(value)
+        if path.startswith("/"):
+            raise Fault(f"{path!r} is absolute; name a requirements file inside the source")
+        return path
     return each(
         _requirement,
         "requirements",
@@ -361,7 +359,7 @@ def _requirements(value: Any) -> list[str] | str:
     )(value)
 
 
-def _source(value: Any) -> dict:
+def _source(value: Any) -> dict[str, Any]:
     possible = ", ".join(SOURCES)
     if not isinstance(value, dict):
         raise Fault(
@@ -388,7 +386,7 @@ def _extra(value: Any) -> dict[str, str]:
     return dict(gather(_extra_text, value.items()))
 
 
-def _extra_text(pair: tuple) -> tuple[str, str]:
+def _extra_text(pair: tuple[Any, ...]) -> tuple[str, str]:
     front, item = choice(*FRONTS)(pair[0]), pair[1]
     if not isinstance(item, str):
         raise Fault(f"expected raw configuration text for {front}, got {kind_of(item)}")
@@ -424,10 +422,10 @@ def _cpu(value: Any) -> str:
     return str(value)
 
 
-def _health_path(value: Any) -> str:
+def _health_path(given: Any) -> str:
     value = text(
         HEALTH_PATH, "a path below the mount such as /health, percent-encoded, perhaps with a query"
-    )(value)
+    )(given)
     if {".", ".."} & set(value.partition("?")[0].split("/")):
         raise Fault(f"{value!r} has a part '.' or '..'; name the page itself")
     return value
@@ -582,9 +580,11 @@ SITE_KEYS = {
 }
 
 
-def _check_keys(faults: Faults, where: str, raw: dict, keys: dict[str, Key]) -> dict:
+def _check_keys(
+    faults: Faults, where: str, raw: dict[str, Any], keys: dict[str, Key]
+) -> dict[str, Any]:
     """The values of all keys: the default where one is not given, None where it is wrong. What is absent needs nothing but its name."""
-    done = {}
+    done: dict[str, Any] = {}
     for given in raw:
         if given not in keys:
             shown = given if isinstance(given, str) and given.isprintable() else repr(given)
@@ -607,7 +607,7 @@ def _check_keys(faults: Faults, where: str, raw: dict, keys: dict[str, Key]) -> 
     return done
 
 
-def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict | None:
+def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict[str, Any] | None:
     """Check one site and fill in its defaults; what is wrong goes to faults. Returns None where it is no mapping at all."""
     if not isinstance(raw, dict):
         faults.add(

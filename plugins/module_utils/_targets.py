@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import FRONTS
 from ansible_collections.pyweb.stack.plugins.module_utils._listeners import Listener
 from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
@@ -25,7 +27,9 @@ def request_host(server_names: list[str], taken: set[str]) -> str:
     return next(host for host in possible if host == name or host not in taken)
 
 
-def target_of(site: dict, link: str, endpoint: dict, unit: str | None) -> dict:
+def target_of(
+    site: dict[str, Any], link: str, endpoint: dict[str, Any], unit: str | None
+) -> dict[str, Any]:
     """What to probe of a site: its application below its mount, by one of its names."""
     where = {key: endpoint[key] for key in ("transport", "path", "host", "port") if key in endpoint}
     return {
@@ -40,7 +44,9 @@ def target_of(site: dict, link: str, endpoint: dict, unit: str | None) -> dict:
     }
 
 
-def front_target(site: dict, front: str, listener: Listener, place: Place) -> dict:
+def front_target(
+    site: dict[str, Any], front: str, listener: Listener, place: Place
+) -> dict[str, Any]:
     """The site as clients reach it. Its tracebacks are in the log of its back, where that is on this host."""
     through = {"transport": "tcp", "host": listener.host, "port": listener.port}
     log = f"{site['unit']}.service" if place.is_back else None
@@ -52,7 +58,7 @@ def front_target(site: dict, front: str, listener: Listener, place: Place) -> di
     )
 
 
-def own_target(site: dict) -> dict:
+def own_target(site: dict[str, Any]) -> dict[str, Any]:
     """The back of this host, which must not answer to who is none of its fronts."""
     target = target_of(site, site["link"], site["endpoint"], f"{site['unit']}.service")
     if site["allowed"]:
@@ -62,7 +68,7 @@ def own_target(site: dict) -> dict:
     return target
 
 
-def upstreams_of(site: dict, place: Place) -> list[tuple[str, dict]]:
+def upstreams_of(site: dict[str, Any], place: Place) -> list[tuple[str, dict[str, Any]]]:
     """Each back's host, and how to ask it from this front."""
     found = []
     for back, endpoint in zip(place.backs, site["endpoints"]) if place.apart else ():

@@ -61,7 +61,7 @@ def _flag(value: Any) -> bool:
     return value
 
 
-def _acme(value: Any) -> dict:
+def _acme(value: Any) -> dict[str, Any]:
     raise Fault(
         "certificates by ACME are not supported yet; name a certificate and its key, or write self_signed: true"
     )
@@ -98,7 +98,9 @@ TLS_KEYS = {
 }
 
 
-def check_tls(faults: Faults, site: dict, unable: tuple[str, ...] = ()) -> dict | None:
+def check_tls(
+    faults: Faults, site: dict[str, Any], unable: tuple[str, ...] = ()
+) -> dict[str, Any] | None:
     """A site's `tls` with its defaults, None where it has none; empty where it is wrong, which goes to faults.
 
     unable: the servers before the site that serve no HTTPS.
@@ -129,7 +131,7 @@ def check_tls(faults: Faults, site: dict, unable: tuple[str, ...] = ()) -> dict 
     return {} if len(faults.lines) > before else done
 
 
-def _check_keys(faults: Faults, where: str, given: dict) -> dict:
+def _check_keys(faults: Faults, where: str, given: dict[str, Any]) -> dict[str, Any]:
     for key in given:
         if key == "profile":
             faults.add(
@@ -142,18 +144,20 @@ def _check_keys(faults: Faults, where: str, given: dict) -> dict:
                 f"unknown key{nearest(str(key), TLS_KEYS)}; possible: {', '.join(TLS_KEYS)}",
             )
     done = {}
-    for name, key in TLS_KEYS.items():
-        done[name] = key.default
+    for name, known in TLS_KEYS.items():
+        done[name] = known.default
         if given.get(name) is not None:
             try:
-                done[name] = key.check(given[name])
+                done[name] = known.check(given[name])
             except Fault as fault:
                 for what in fault.args:
                     faults.add(f"{where}.{name}", what)
     return done
 
 
-def _refuse_contradictions(faults: Faults, where: str, given: dict, done: dict) -> None:
+def _refuse_contradictions(
+    faults: Faults, where: str, given: dict[str, Any], done: dict[str, Any]
+) -> None:
     ways = [way for way in WAYS if given.get(way) not in (None, False)]
     if len(ways) > 1:
         faults.add(where, f"{' and '.join(ways)} exclude each other; leave one of them")
@@ -179,7 +183,7 @@ def _refuse_contradictions(faults: Faults, where: str, given: dict, done: dict) 
         )
 
 
-def settle(site: dict, found: Mapping[str, Any] | None) -> dict | None:
+def settle(site: dict[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """What a front is told of a site's TLS.
 
     found: what the controller has read of a given certificate: chain, private_key, and whether it is trusted.
@@ -211,9 +215,9 @@ def settle(site: dict, found: Mapping[str, Any] | None) -> dict | None:
     }
 
 
-def refuse_disagreement(faults: Faults, sites: list[dict]) -> None:
+def refuse_disagreement(faults: Faults, sites: list[dict[str, Any]]) -> None:
     """Sites that share a server name share its virtual host, which has one certificate and one redirect."""
-    first: dict[str, dict] = {}
+    first: dict[str, dict[str, Any]] = {}
     for site in sites:
         for server_name in site["server_names"] or [""]:
             other = first.setdefault(server_name, site)
@@ -225,7 +229,7 @@ def refuse_disagreement(faults: Faults, sites: list[dict]) -> None:
                 )
 
 
-def of_host(profile: str, debian: int | None) -> dict:
+def of_host(profile: str, debian: int | None) -> dict[str, Any]:
     """What a front is told of all its TLS: a profile by the release of Debian, where it is known."""
     chosen = PROFILE[profile]
     name, since = POST_QUANTUM

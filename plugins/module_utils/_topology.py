@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 LOOPBACK = "127.0.0.1"
 # What of the sites and of their defaults both ends of a link are made from.
@@ -24,14 +25,14 @@ class Place:
     """
 
     host: str = ""
-    fronts: Mapping[str, str] | None = None
-    backs: Mapping[str, str] | None = None
-    servers: tuple = ()
+    fronts: Mapping[str, str] = field(default_factory=dict)
+    backs: Mapping[str, str] = field(default_factory=dict)
+    servers: tuple[Any, ...] = ()
 
     @property
     def apart(self) -> bool:
         """Whether links lead from host to host; otherwise the host is the only front of the only back, itself."""
-        return self.fronts is not None
+        return bool(self.fronts)
 
     @property
     def is_front(self) -> bool:
@@ -52,7 +53,7 @@ class Place:
 
 
 def place(
-    host: str, groups: Mapping[str, list[str]], known: Mapping[str, Mapping]
+    host: str, groups: Mapping[str, list[str]], known: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Place, list[str]]:
     """Where a host stands, and every fault in how the groups were filled.
 
@@ -95,7 +96,7 @@ def place(
     ), faults
 
 
-def _address(faults: list[str], host: str, known: Mapping) -> str | None:
+def _address(faults: list[str], host: str, known: Mapping[str, Any]) -> str | None:
     """Where the other hosts reach this one."""
     given = known.get("link_address")
     if given is not None:
@@ -116,7 +117,7 @@ def _address(faults: list[str], host: str, known: Mapping) -> str | None:
     return None
 
 
-def _usable(given) -> str | None:
+def _usable(given: Any) -> str | None:
     try:
         address = ipaddress.ip_address(given) if isinstance(given, str) else None
     except ValueError:
@@ -132,7 +133,9 @@ def _usable(given) -> str | None:
     return str(address)
 
 
-def _disagreements(host: str, names: list[str], known: Mapping[str, Mapping]) -> list[str]:
+def _disagreements(
+    host: str, names: list[str], known: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
     """Where this host would build other links than another one."""
     own = _links(known[host])
     for name in names:
@@ -148,7 +151,7 @@ def _disagreements(host: str, names: list[str], known: Mapping[str, Mapping]) ->
     return []
 
 
-def _links(known: Mapping) -> dict:
+def _links(known: Mapping[str, Any]) -> dict[str, Any]:
     sites = known.get("sites")
     found = {key: known.get(key) for key in SHARED}
     if isinstance(sites, list):

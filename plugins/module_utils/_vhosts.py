@@ -6,17 +6,19 @@
 
 from __future__ import annotations
 
+from typing import Any
 
-def vhosts(sites: list[dict]) -> list[dict]:
+
+def vhosts(sites: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Virtual hosts of the sites: exact names first, then wildcards (the longest first), then the catch-all, which has no names.
 
     Server names that lead to the same sites share one virtual host. Its sites are ordered by their mounts, the shortest first.
     """
-    by_name: dict[str, list[dict]] = {}
+    by_name: dict[str, list[dict[str, Any]]] = {}
     for site in sorted(sites, key=lambda site: (len(site["mount"]), site["mount"])):
         for name in site["server_names"] or [""]:
             by_name.setdefault(name, []).append(site)
-    grouped: dict[tuple, dict] = {}
+    grouped: dict[tuple[Any, ...], dict[str, Any]] = {}
     for name, of_name in by_name.items():
         kind = "catch-all" if not name else "wildcard" if name.startswith("*.") else "exact"
         key = (kind, name if kind == "wildcard" else "", tuple(site["name"] for site in of_name))

@@ -19,11 +19,11 @@ sys.path.insert(0, str(COLLECTION / ".ansible" / "collections"))
 
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     FRONTS,
+    RELEASES,
     combinations,
     transports_of,
 )
 
-RELEASES = (12, 13)
 MAX_BODY_SIZE = 4 * 1024 * 1024
 CONFORMANCE = {"path": str(COLLECTION / "tests" / "conformance" / "app")}
 

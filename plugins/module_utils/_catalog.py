@@ -80,6 +80,8 @@ BACKS = {
     ),
 }
 TRANSPORTS = ("unix", "tcp")
+# Of Debian, those that the roles know: their servers' versions, files and names are what was tried.
+RELEASES = (12, 13)
 # The links that a server speaks over tcp alone, and why.
 TCP_ONLY = {
     ("mod_wsgi", "http"): "Apache httpd, which runs mod_wsgi, listens on no Unix socket",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a change needs to begin: root, ports that no other program has, and accounts of no other purpose under the sites' names."""
+"""What a change needs to begin: root, a known release of Debian, ports that no other program has, and accounts of no other purpose under the sites' names."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import RELEASES
+
 LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp (proc(5))
 
 
@@ -22,6 +24,25 @@ def not_root() -> str | None:
     if os.geteuid() == 0:
         return None
     return f"Nothing was changed: this needs root, and the account on the host is {_account()}; connect as root, or add --become"
+
+
+def unsupported(path: str = "/etc/os-release") -> str | None:
+    """What a run says on a system that the roles do not know (os-release(5)); it would fail half way there, or serve less than it says."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        lines = []
+    known = {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in lines)}
+    if known.get("ID") == "debian" and known.get("VERSION_ID", "") in map(str, RELEASES):
+        return None
+    name = known.get("PRETTY_NAME", "an unknown system")
+    possible = " and ".join(map(str, RELEASES))
+    return f"Nothing was changed: this host runs {name}, and the collection knows Debian {possible}; take a host with one of these"
+
+
+def unready() -> str | None:
+    """Why nothing can be done on this host, if so."""
+    return not_root() or unsupported()
 
 
 def _account() -> str:

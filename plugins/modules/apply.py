@@ -388,9 +388,9 @@ from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry
 from ansible_collections.pyweb.stack.plugins.module_utils._packages import STATUS, installed
 from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import (
     foreign_account,
-    not_root,
     taken_port,
     unreadable,
+    unready,
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._probing import TARGET_SPEC
 from ansible_collections.pyweb.stack.plugins.module_utils._record import (
@@ -527,7 +527,7 @@ def note_beforehand(parameters: dict) -> None:
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     parameters = module.params
-    if words := not_root():
+    if words := unready():
         module.fail_json(msg=words)
     if not module.check_mode:
         lock()

@@ -103,7 +103,7 @@ missing:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pyweb.stack.plugins.module_utils._builds import build_all, fault
-from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import not_root
+from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import unready
 from ansible_collections.pyweb.stack.plugins.module_utils._record import lock
 from ansible_collections.pyweb.stack.plugins.module_utils._releases import complete, version_of
 
@@ -133,7 +133,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     sites = module.params["sites"]
-    if words := not_root():
+    if words := unready():
         module.fail_json(msg=words)
     if module.params["install"]:
         lock()

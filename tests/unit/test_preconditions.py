@@ -17,6 +17,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import 
     listeners,
     taken_port,
     unreadable,
+    unsupported,
 )
 from ansible_collections.pyweb.stack.plugins.modules import apply, release, retire
 
@@ -94,3 +95,27 @@ def test_a_directory_that_is_closed_to_the_front_is_named(tmp_path):
     assert "cannot be read by nobody, the account of the front" in unreadable(
         str(tmp_path), "nobody"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nVERSION_ID="12"\nID=debian\n', None),
+        ('VERSION_ID="13"\nID=debian\n', None),
+        (
+            'PRETTY_NAME="Debian GNU/Linux 11 (bullseye)"\nVERSION_ID="11"\nID=debian\n',
+            "runs Debian GNU/Linux 11 (bullseye), and the collection knows Debian 12 and 13",
+        ),
+        # Of testing, which has no number.
+        ('PRETTY_NAME="Debian GNU/Linux forky/sid"\nID=debian\n', "Debian GNU/Linux forky/sid,"),
+        ('PRETTY_NAME="Ubuntu 24.04 LTS"\nID=ubuntu\nVERSION_ID="24.04"\n', "Ubuntu 24.04 LTS,"),
+        ("ID=debian\nVERSION_ID=12\n", None),
+        (None, "an unknown system"),
+    ],
+)
+def test_only_releases_that_the_roles_know_are_changed(tmp_path, text, words):
+    path = tmp_path / "os-release"
+    if text is not None:
+        path.write_text(text)
+    found = unsupported(str(path))
+    assert found is None if words is None else words in found

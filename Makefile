@@ -78,7 +78,8 @@ lock: venv ## lock the newest versions of what requirements.in names
 	uv pip compile --quiet --system-certs --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    requirements.in --output-file requirements.txt
 
-bench: venv docker ## compare a converge with a shell script that does the same by hand (release=12 or 13)
+bench: venv docker ## measure the wrapper's cost a request, and a converge beside a shell script (release=12 or 13)
+	@benchmarks/wrapper
 	@tools/image $(release)
 	@benchmarks/converge
 

@@ -66,19 +66,22 @@ class Clock:
     """How long the application has been silent in one request."""
 
     __slots__ = (
-        "_lock", "begun", "connection", "is_answered", "is_head", "is_overdue", "label", "since",
+        "_environ", "_lock", "begun", "connection", "is_answered", "is_overdue", "method", "since",
     )  # fmt: skip
 
     def __init__(self, lock, environ: Mapping, connection: int | None) -> None:
+        self._environ = environ
         self._lock = lock
         self.begun = False  # the response
         self.connection = connection
         self.is_answered = False
-        self.is_head = environ.get("REQUEST_METHOD") == "HEAD"
         self.is_overdue = False
-        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        self.label = f"{environ.get('REQUEST_METHOD')} {path}"
+        self.method = environ.get("REQUEST_METHOD")
         self.since: float | None = monotonic()
+
+    def __str__(self) -> str:
+        path = self._environ.get("SCRIPT_NAME", "") + self._environ.get("PATH_INFO", "")
+        return f"{self.method} {path}"
 
     def follow(self, lock) -> None:
         self._lock = lock
@@ -89,6 +92,8 @@ class Clock:
 
     def pause(self) -> None:
         """It has come back."""
+        if self.since is None and not self.is_answered:
+            return
         with self._lock:
             self.since = None
             if self.is_answered:
@@ -198,7 +203,7 @@ class Watchdog:
             frames = sys._current_frames()
             for thread, clock in found.items():
                 stack = "".join(traceback.format_stack(frames[thread])) if thread in frames else ""
-                what = f"{ascii(clock.label)[1:-1]} was silent for {self._limit:g} s"
+                what = f"{ascii(str(clock))[1:-1]} was silent for {self._limit:g} s"
                 log(f"{what}; its process ends\n{stack}")
             if len(found) == len(overdue):
                 self._retreat()
@@ -214,7 +219,7 @@ class Watchdog:
         clock.is_answered = True
         with socket(fileno=os.dup(clock.connection)) as connection:
             try:
-                connection.send(self._answer(clock.is_head), MSG_DONTWAIT)
+                connection.send(self._answer(clock.method == "HEAD"), MSG_DONTWAIT)
                 connection.shutdown(SHUT_WR)
             except OSError:
                 pass  # the front has gone

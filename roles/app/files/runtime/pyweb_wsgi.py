@@ -90,7 +90,7 @@ HOP_BY_HOP = frozenset(
 # Statuses and names that have passed the checks, so many that an application without end of them fills no memory.
 KNOWN_STATUSES: dict[str, bool] = {}  # whether a body may follow
 KNOWN_NAMES: dict[str, str] = {}  # with those in small letters that mean something here, or nothing
-SPECIAL = ("content-length", "location", "status")
+SPECIAL = ("cache-control", "content-length", "location", "status")
 KNOWN = 1000
 
 # Seconds until a response that has failed is broken off: of one that it has not begun to send on, lighttpd would take
@@ -258,14 +258,15 @@ def split_mount(mount: str, environ: dict) -> None:
 
 
 def drop_untrusted(environ: dict) -> None:
-    for name in DROPPED.intersection(environ):
-        del environ[name]
+    if not environ.keys().isdisjoint(DROPPED):
+        for name in DROPPED.intersection(environ):
+            del environ[name]
 
 
 def checked(
     status: str, headers: Iterable[tuple[str, str]], location: str
-) -> tuple[list[tuple[str, str]], int | None]:
-    """The fields of a response that a server may send on, and the length that they promise.
+) -> tuple[list[tuple[str, str]], int | None, bool]:
+    """The fields of a response that a server may send on, the length that they promise, and whether nothing may transform it.
 
     location: the name of that field for a server that would take it, with status 200, for an order to serve another page.
     """
@@ -278,6 +279,7 @@ def checked(
             KNOWN_STATUSES[status] = not status.startswith(WITHOUT_BODY)
     fields = []
     length = None
+    is_final = False
     known_names = KNOWN_NAMES
     for name, value in headers:
         try:  # what is quick, and enough for nearly all
@@ -295,10 +297,12 @@ def checked(
                 length = int(value)
             elif known == "status":
                 continue  # CGI's word for the status line, which would replace it
+            elif known == "cache-control":
+                is_final = is_final or "no-transform" in value.lower()
             elif location and status.startswith("200"):
                 name = location
         fields.append((name, value))
-    return fields, length
+    return fields, length, is_final
 
 
 def checked_field(name: str, value: str) -> str:
@@ -520,6 +524,7 @@ class Response:
     begun = False
     clock = UNWATCHED
     _framed = False
+    _is_final = False  # no front may transform it
     _kept = b""
     _left: int | None = None  # bytes of the body that Content-Length still promises
     _status = ""
@@ -559,7 +564,9 @@ class Response:
                 exc_info = None  # it refers to this frame
         elif self._status:
             raise RuntimeError("the application has called start_response() twice")
-        self._headers, self._left = checked(status, headers, self._server.location_of_200)
+        self._headers, self._left, self._is_final = checked(
+            status, headers, self._server.location_of_200
+        )
         self._status = status
         return self.write
 
@@ -597,9 +604,11 @@ class Response:
             )
         elif length is not None and length != self._left:
             raise RuntimeError(f"the application has sent {length} bytes as a body of {self._left}")
-        if self._server.is_behind_nginx(self._environ):
-            headers = shown_to_nginx(headers)
-            if length is None and self._body:
+        gathers = length is None and self._body
+        if (self._is_final or gathers) and self._server.is_behind_nginx(self._environ):
+            if self._is_final:
+                headers = shown_to_nginx(headers)
+            if gathers:
                 self._body.raw.gather()
         if exc_info:
             try:
@@ -742,16 +751,11 @@ class Body(io.RawIOBase):
 
 
 def shown_to_nginx(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The fields of a response, which nginx must not compress where they say so (RFC 9111, 5.2.2.6).
+    """The fields of a response with no-transform, which nginx must not compress (RFC 9111, 5.2.2.6).
 
     It looks at Content-Type alone, and for the very texts of its list: one with a blank before the semicolon, or with
     nothing after it, means the same and is not among them (RFC 9110, 5.6.6).
     """
-    if not any(
-        name.lower() == "cache-control" and "no-transform" in value.lower()
-        for name, value in headers
-    ):
-        return headers
     return [
         (name, value.replace(";", " ;", 1) if ";" in value else f"{value};")
         if name.lower() == "content-type"

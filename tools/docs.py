@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write what is generated: the roles' README files from their argument specs, README.md's tables from the plan, and
-docs/deviations.md from docs/deviations.yml.
+"""Write what is generated: the keys of sites in the roles' argument specs and README.md's tables from the plan, the roles'
+README files from their argument specs, and docs/deviations.md from docs/deviations.yml.
 
 tools/docs.py          write what is not up to date
 tools/docs.py --check  change nothing; show what is not up to date, and fail if anything is
@@ -31,6 +31,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     links_between,
     transports_of,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._finished import INSIDE, options_of
 from ansible_collections.pyweb.stack.plugins.module_utils._site import (
     HEALTH_KEYS,
     REQUIRED,
@@ -141,10 +142,51 @@ def items(options: dict, prefix: str = ""):
         )
 
 
-def role_readme(role: str) -> str:
-    spec = yaml.safe_load(
-        (ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
-    )["argument_specs"]["main"]
+class Spec(yaml.SafeDumper):
+    """YAML as the specs have it: items further in than their list's name, short lists in one line, no anchors."""
+
+    def increase_indent(self, flow=False, indentless=False):
+        return super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data):
+        return True
+
+
+def plain_list(dumper: yaml.SafeDumper, data: list):
+    short = all(isinstance(item, str) and len(item) < 20 or item == [] for item in data)
+    nested = data and all(isinstance(item, list) for item in data)
+    return dumper.represent_sequence(
+        "tag:yaml.org,2002:seq", data, flow_style=bool(short or nested)
+    )
+
+
+Spec.add_representer(list, plain_list)
+
+
+def spec_text(role: str) -> str:
+    """A role's argument specs with the keys of its sites."""
+    text = (ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    parts = {f"{role}_sites": role.partition("_")[0]}
+    if f"{role}_embedded_sites:" in text:
+        parts[f"{role}_embedded_sites"] = INSIDE
+    indent = " " * 10
+    for name, seer in parts.items():
+        begin = f"{indent}# The keys of {name} are written by tools/docs.py from _finished.py.\n"
+        end = f"{indent}# End of the keys of {name}.\n"
+        options = options_of(role, seer)
+        lines = yaml.dump(
+            options, Dumper=Spec, sort_keys=False, width=78, allow_unicode=True
+        ).splitlines(True)
+        before, _begin, rest = text.partition(begin)
+        _old, _end, after = rest.partition(end)
+        if not after:
+            sys.exit(f"tools/docs.py: the argument specs of {role} lack {begin.strip()} or its end")
+        text = before + begin + "".join(indent + line for line in lines) + end + after
+    return text
+
+
+def role_readme(role: str, text: str) -> str:
+    spec = yaml.safe_load(text)["argument_specs"]["main"]
     options = spec["options"]
     parts = [
         f"<!-- Written by tools/docs.py from meta/argument_specs.yml. -->\n# pyweb.stack.{role}\n",
@@ -204,7 +246,8 @@ def documents() -> dict[Path, str]:
         )
     }
     for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
-        found[spec.parents[1] / "README.md"] = role_readme(spec.parts[-3])
+        found[spec] = spec_text(spec.parts[-3])
+        found[spec.parents[1] / "README.md"] = role_readme(spec.parts[-3], found[spec])
     found[ROOT / "docs" / "deviations.md"] = page(load())
     return found
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,6 @@ from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     why_tcp,
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._conflicts import (
-    LIMITS,
     refuse_beyond,
     refuse_clashes,
     refuse_late,
@@ -37,6 +36,13 @@ from ansible_collections.pyweb.stack.plugins.module_utils._conflicts import (
     refuse_unserved,
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._faults import Faults, kind_of, nearest
+from ansible_collections.pyweb.stack.plugins.module_utils._finished import (
+    APP,
+    BACK,
+    FRONT,
+    INSIDE,
+    keys_of,
+)
 from ansible_collections.pyweb.stack.plugins.module_utils._layout import (
     HTTP_PORT,
     SITES_ROOT,
@@ -425,31 +431,12 @@ def _derive_static(site: dict[str, Any], place: Place) -> None:
             static["path"] = f"{release}/{static['path']}"
 
 
-# What each stage is told of a site; a role sees nothing that it does not use.
-APP_KEYS = (
-    "name", "account", "source", "requirements", "back_requirements", "needs_system_python", "python", "release",
-    "slice", "directories", "published", "passed", "build", *LIMITS,
-)  # fmt: skip
-BACK_KEYS = (
-    "name", "account", "unit", "slice", "back", "link", "endpoint", "allowed", "release", "runtime", "environment", "secrets", "target",
-    "processes", "threads", "error_timeout", "start_timeout", "stop_timeout", "max_requests",
-)  # fmt: skip
-# What runs inside the front is one change with it: probed through it, and undone with it.
-EMBEDDED_KEYS = (
-    "name", "account", "unit", "release", "runtime", "environment", "secrets",
-    "processes", "threads", "error_timeout", "start_timeout", "max_requests",
-)  # fmt: skip
-FRONT_KEYS = (
-    "name", "server_names", "mount", "script_name", "back", "link", "endpoints", "unit",
-    "static", "answer_timeout", "connect_timeout", "retry_after", "max_body_size", "tls", "extra",
-)  # fmt: skip
-
-
 def _cut(sites: list[dict[str, Any]], host: Host) -> dict[str, Any]:
-    """For each role what it is to see."""
+    """For each role what it is to see, by the table of finished keys; a role sees nothing that it does not use."""
     front, place = host.front, host.place
 
-    def part(keys: Iterable[str], chosen: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def part(seer: str, chosen: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        keys = keys_of(seer)
         return [{key: site[key] for key in keys} for site in chosen]
 
     backs = (
@@ -476,20 +463,20 @@ def _cut(sites: list[dict[str, Any]], host: Host) -> dict[str, Any]:
         "ports": [{"port": port, "unit": FRONTS[front].unit} for port in ports] if front else [],
         "serves": sorted(_of_others(sites)) if front else [],
         "table": [_row(site, host) for site in sites],
-        "app_sites": part(APP_KEYS, sites if place.is_back else served),
+        "app_sites": part(APP, sites if place.is_back else served),
         **{
             f"back_{back}_sites": part(
-                BACK_KEYS,
+                BACK,
                 [site for site in sites if site["back"] == back and site["link"] != EMBEDDED],
             )
             for back in backs
         },
         **(
-            {f"front_{front}_embedded_sites": part(EMBEDDED_KEYS, embedded)}
+            {f"front_{front}_embedded_sites": part(INSIDE, embedded)}
             if front and EMBEDDED in FRONTS[front].links
             else {}
         ),
-        **({f"front_{front}_sites": part(FRONT_KEYS, sites)} if front else {}),
+        **({f"front_{front}_sites": part(FRONT, sites)} if front else {}),
         "upstreams": [target for site in sites for target in upstreams_of(site, place)]
         if front
         else [],

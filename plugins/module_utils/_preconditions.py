@@ -32,7 +32,9 @@ def unsupported(path: str = "/etc/os-release") -> str | None:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         lines = []
-    known = {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in lines)}
+    known = {
+        key: value.strip("\"'") for key, _sign, value in (line.partition("=") for line in lines)
+    }
     if known.get("ID") == "debian" and known.get("VERSION_ID", "") in map(str, RELEASES):
         return None
     name = known.get("PRETTY_NAME", "an unknown system")

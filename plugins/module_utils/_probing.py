@@ -252,7 +252,8 @@ def _ask(
     late = hopeless = False
     try:
         served = _exchange(target, data, decoder, begin + timeout, doubt)
-        assert decoder.response is not None  # it has finished
+        if decoder.response is None:
+            raise ProtocolError("the connection was closed without a whole answer")
         fault = _status_fault(target, decoder.response) or (
             target.certificate and same_certificate(served, target.certificate)
         )

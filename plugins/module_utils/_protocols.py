@@ -480,7 +480,8 @@ class FastCgiResponseDecoder(ResponseDecoder):
                 f"the application refused the request: {FCGI_REFUSALS.get(refusal, refusal)}"
             )
         self._cgi.close()
-        assert self._cgi.response is not None  # it has been closed
+        if self._cgi.response is None:
+            raise ProtocolError("the record that ends the request came before a response")
         return self._cgi.response
 
     def _exactly(self, length: int) -> Generator[None, None, bytes]:

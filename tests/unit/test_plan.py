@@ -17,12 +17,9 @@ from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     links_between,
     transports_of,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._finished import keys_of
 from ansible_collections.pyweb.stack.plugins.module_utils._layout import PORTS
 from ansible_collections.pyweb.stack.plugins.module_utils._plan import (
-    APP_KEYS,
-    BACK_KEYS,
-    EMBEDDED_KEYS,
-    FRONT_KEYS,
     PlanError,
     plan,
 )
@@ -516,8 +513,8 @@ def test_every_combination_is_planned(front, back, link, transport):
     assert planned["sites"] == ["shop"]
     (application,), (before,) = planned["app_sites"], planned[f"front_{front}_sites"]
     (behind,) = planned[f"back_{back}_sites"] + planned.get(f"front_{front}_embedded_sites", [])
-    assert (tuple(application), tuple(before)) == (APP_KEYS, FRONT_KEYS)
-    assert tuple(behind) == (BACK_KEYS if transport else EMBEDDED_KEYS)
+    assert (tuple(application), tuple(before)) == (keys_of("app"), keys_of("front"))
+    assert tuple(behind) == keys_of("back" if transport else "embedded")
     assert (
         behind["unit"]
         == before["unit"]

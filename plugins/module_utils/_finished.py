@@ -379,7 +379,7 @@ def keys_of(seer: str) -> tuple[str, ...]:
 
 def choices_of(role: str, name: str) -> list[str] | None:
     """What a key may be to a role, by the catalog."""
-    kind, _, server = role.partition("_")
+    kind, _sign, server = role.partition("_")
     if kind == "back" and name == "back":
         return [server]
     if kind == "back" and name == "link":

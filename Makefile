@@ -22,7 +22,7 @@ help: ## say what there is (the default)
 	@echo
 	@echo "Variables of make demo:"
 	@echo "  front      apache, nginx, lighttpd, cherokee (default: nginx)"
-	@echo "  back       uwsgi, flup, mod_wsgi (default: uwsgi)"
+	@echo "  back       uwsgi, flup, gunicorn, mod_wsgi (default: uwsgi)"
 	@echo "  link       embedded, uwsgi, http, fastcgi, scgi (default: the best for the pair)"
 	@echo "  transport  unix, tcp (default: unix)"
 	@echo "  release    12, 13: of Debian (default: 13)"

@@ -75,6 +75,7 @@ FRONTS = {
 BACKS = {
     "uwsgi": Back(links=("uwsgi", "http", "fastcgi", "scgi"), needs_system_python=True),
     "flup": Back(links=("scgi", "fastcgi"), requirements=("flup==1.0.3",)),
+    "gunicorn": Back(links=("http",), requirements=("gunicorn==27.0.1",)),
     "mod_wsgi": Back(
         links=(EMBEDDED, "http"), tasks=80, needs_system_python=True, starts_with_environment=False
     ),

@@ -14,6 +14,8 @@ STEPS = [
     {"back": "flup"},
     {"back": "flup", "link": "fastcgi"},
     {"back": "mod_wsgi"},
+    {"back": "gunicorn"},
+    {"back": "gunicorn", "transport": "tcp"},
     {"back": "uwsgi", "link": "http"},
     {"back": "uwsgi", "link": "fastcgi"},
     {"back": "uwsgi", "link": "scgi"},

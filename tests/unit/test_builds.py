@@ -125,7 +125,11 @@ def test_nothing_is_left_of_a_release_that_failed_beside_one_that_did_not(tmp_pa
     [
         ("3.11", True, None),
         ("3.12", False, None),
-        ("3.12", True, "is Python 3.12, but the back runs Debian's Python 3.11"),
+        (
+            "3.12",
+            True,
+            "is Python 3.12, but the back runs Debian's Python 3.11; leave the key out, or choose back flup or gunicorn",
+        ),
         (None, False, "does not run on this host"),
     ],
 )

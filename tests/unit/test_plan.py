@@ -77,11 +77,15 @@ def one(values, part="front_nginx_sites", **others):
         ),
         (
             {"back": "uwsig"},
-            ["back: 'uwsig' is unknown; possible: uwsgi, flup, mod_wsgi; did you mean 'uwsgi'?"],
+            [
+                "back: 'uwsig' is unknown; possible: uwsgi, flup, gunicorn, mod_wsgi; did you mean 'uwsgi'?"
+            ],
         ),
         (
             {"back": "uwsig", "sites": [a_site(back="flup")]},
-            ["back: 'uwsig' is unknown; possible: uwsgi, flup, mod_wsgi; did you mean 'uwsgi'?"],
+            [
+                "back: 'uwsig' is unknown; possible: uwsgi, flup, gunicorn, mod_wsgi; did you mean 'uwsgi'?"
+            ],
         ),
         ({"transport": "udp"}, ["transport: 'udp' is unknown; possible: unix, tcp"]),
         (
@@ -111,8 +115,8 @@ def one(values, part="front_nginx_sites", **others):
             ],
         ),
         (
-            {"sites": [a_site(back="gunicorn")]},
-            ["sites[shop].back: 'gunicorn' is unknown; possible: uwsgi, flup, mod_wsgi"],
+            {"sites": [a_site(back="waitress")]},
+            ["sites[shop].back: 'waitress' is unknown; possible: uwsgi, flup, gunicorn, mod_wsgi"],
         ),
         (
             {"sites": [a_site(transport="ip")]},
@@ -455,12 +459,13 @@ def test_combinations_are_those_of_the_design():
         for back, links in (
             ("uwsgi", uwsgi),
             ("flup", list(reversed(flup)) if front == "apache" else flup),
+            ("gunicorn", ["http"]),
             ("mod_wsgi", ["embedded", "http"] if front == "apache" else ["http"]),
         )
         for link in links
     ]
     assert combinations() == expected
-    assert len(expected) == 29
+    assert len(expected) == 33
 
 
 @pytest.mark.parametrize(

@@ -298,10 +298,11 @@ def test_version_of_the_back(monkeypatch, back, module, version):
     assert facts()["versions"]["back"] == version
 
 
-def test_version_of_flup(monkeypatch):
-    monkeypatch.setenv("PYWEB_BACK", "flup")
-    monkeypatch.setattr(metadata, "version", {"flup": "1.0.3"}.__getitem__)
-    assert facts()["versions"]["back"] == "1.0.3"
+@pytest.mark.parametrize(("back", "version"), [("flup", "1.0.3"), ("gunicorn", "27.0.1")])
+def test_version_of_a_back_in_the_virtual_environment(monkeypatch, back, version):
+    monkeypatch.setenv("PYWEB_BACK", back)
+    monkeypatch.setattr(metadata, "version", {back: version}.__getitem__)
+    assert facts()["versions"]["back"] == version
 
 
 def test_without_settings_the_page_still_works(monkeypatch):

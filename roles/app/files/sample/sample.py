@@ -144,18 +144,18 @@ def describe(environ):
 
 
 def back_version(back):
+    if not back:
+        return None
     try:
-        if back == "flup":
-            return metadata.version(back)
-        if back in (
-            "uwsgi",
-            "mod_wsgi",
-        ):  # each offers a module of its name to the code it runs, and to no other
-            version = import_module(back).version
-            return version.decode() if isinstance(version, bytes) else ".".join(map(str, version))
-    except (ImportError, AttributeError):
+        return metadata.version(back)  # of one in the virtual environment
+    except metadata.PackageNotFoundError:
         pass
-    return None
+    try:
+        # Others offer a module of their name to the code they run, and to no other.
+        version = import_module(back).version
+        return version.decode() if isinstance(version, bytes) else ".".join(map(str, version))
+    except (ImportError, AttributeError):
+        return None
 
 
 def debian_version():

@@ -97,7 +97,12 @@ def changed_site(name: str, **values) -> list[dict]:
 # Every back over every link, each on one front.
 LOADED = {
     "apache": [("three", {}), ("three", {"link": "http"}), ("one", {"link": "fastcgi"})],
-    "nginx": [("one", {}), ("one", {"link": "http"}), ("one", {"link": "scgi"})],
+    "nginx": [
+        ("one", {}),
+        ("one", {"link": "http"}),
+        ("one", {"link": "scgi"}),
+        ("two", {"back": "gunicorn"}),
+    ],
     "lighttpd": [("two", {"link": "fastcgi"}), ("two", {"link": "scgi"})],
 }
 

@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write what is generated: the keys of sites in the roles' argument specs and README.md's tables from the plan, the roles'
-README files from their argument specs, and docs/deviations.md from docs/deviations.yml.
+"""Write what is generated: the keys of sites in the roles' argument specs and in docs/sites.md, README.md's table from the
+plan, the roles' README files from their argument specs, and docs/deviations.md from docs/deviations.yml.
 
 tools/docs.py          write what is not up to date
 tools/docs.py --check  change nothing; show what is not up to date, and fail if anything is
@@ -220,31 +220,30 @@ def role_readme(role: str, text: str) -> str:
     return "\n".join(parts)
 
 
-def fill(text: str, generated: dict[str, str]) -> str:
-    """The text with the parts between its markers replaced."""
+def fill(text: str, generated: dict[str, str], name_of_page: str = "README.md") -> str:
+    """The text of a page with the parts between its markers replaced."""
     for name, part in generated.items():
         begin, end = f"<!-- generated: {name} -->\n", "<!-- end of generated -->"
         if text.count(begin) != 1:
             sys.exit(
-                f"tools/docs.py: README.md needs the line {begin.strip()} exactly once, and {end} after it"
+                f"tools/docs.py: {name_of_page} needs the line {begin.strip()} exactly once, and {end} after it"
             )
         before, _begin, rest = text.partition(begin)
         _old, found, after = rest.partition(end)
         if not found:
-            sys.exit(f"tools/docs.py: README.md lacks {end} after {begin.strip()}")
+            sys.exit(f"tools/docs.py: {name_of_page} lacks {end} after {begin.strip()}")
         text = f"{before}{begin}{part}{end}{after}"
     return text
 
 
 def documents() -> dict[Path, str]:
     """Every generated file and what it should hold."""
-    readme = ROOT / "README.md"
-    found = {
-        readme: fill(
-            readme.read_text(encoding="utf-8"),
-            {"combinations": combinations_table(), "site": site_table()},
-        )
-    }
+    found = {}
+    for name, generated in (
+        ("README.md", {"combinations": combinations_table()}),
+        ("docs/sites.md", {"site": site_table()}),
+    ):
+        found[ROOT / name] = fill((ROOT / name).read_text(encoding="utf-8"), generated, name)
     for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
         found[spec] = spec_text(spec.parts[-3])
         found[spec.parents[1] / "README.md"] = role_readme(spec.parts[-3], found[spec])

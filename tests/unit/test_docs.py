@@ -27,7 +27,10 @@ from ansible_collections.pyweb.stack.plugins.module_utils._tls import TLS_KEYS
 from ansible_collections.pyweb.stack.plugins.module_utils._topology import place
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md")))
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +41,11 @@ def docs():
     return module
 
 
-def rows(name):
+def rows(page, name):
     """The cells of a generated table, without its head."""
-    part = README.split(f"<!-- generated: {name} -->\n")[1].split("<!-- end of generated -->")[0]
+    part = (
+        PAGES[page].split(f"<!-- generated: {name} -->\n")[1].split("<!-- end of generated -->")[0]
+    )
     head, _line, *lines = [
         [cell.strip(" `") for cell in line.strip("|").split("|")] for line in part.splitlines()
     ]
@@ -48,7 +53,7 @@ def rows(name):
 
 
 def test_combinations_in_the_readme():
-    (_front, _back, *links), lines = rows("combinations")
+    (_front, _back, *links), lines = rows("README.md", "combinations")
     lines = [[re.match(r"\[(\w+)\]", front)[1], *rest] for front, *rest in lines]
     told = {
         (front, back, link): cell
@@ -67,24 +72,32 @@ def test_combinations_in_the_readme():
 
 
 def test_keys_of_a_site_in_the_readme():
-    names = [line[0] for line in rows("site")[1]]
+    names = [line[0] for line in rows("docs/sites.md", "site")[1]]
     inner = {"static[]": STATIC_KEYS, "tls": TLS_KEYS, "health": HEALTH_KEYS}
     assert sorted(names) == sorted(
         [*SITE_KEYS, *(f"{key}.{name}" for key, keys in inner.items() for name in keys)]
     )
 
 
-def test_example_inventory_in_the_readme_is_planned():
-    inventory = yaml.safe_load(re.search(r"```yaml\n(all:.*?)```", README, re.S)[1])
-    planned = plan(inventory["all"]["vars"])
-    assert planned["backs"] == ["uwsgi", "flup"]
-
-
-def test_example_of_several_hosts_in_the_readme_is_planned():
-    inventories = [
-        yaml.safe_load(text) for text in re.findall(r"```yaml\n(all:.*?)```", README, re.S)
+def inventories(page):
+    """The whole inventories that a page shows."""
+    return [
+        yaml.safe_load(text) for text in re.findall(r"```yaml\n(all:.*?)```", PAGES[page], re.S)
     ]
-    inventory = next(each for each in inventories if "children" in each["all"])
+
+
+def test_example_inventory_in_the_readme_is_planned():
+    (inventory,) = inventories("README.md")
+    assert plan(inventory["all"]["vars"])["backs"] == ["uwsgi", "flup"]
+
+
+def test_example_of_django_is_planned():
+    (inventory,) = inventories("docs/django.md")
+    assert plan(inventory["all"]["vars"])["sites"] == ["shop"]
+
+
+def test_example_of_several_hosts_is_planned():
+    (inventory,) = inventories("docs/several-hosts.md")
     groups = {name: group["hosts"] for name, group in inventory["all"]["children"].items()}
     known = {
         host: {**inventory["all"]["vars"], **told}
@@ -100,13 +113,24 @@ def test_example_of_several_hosts_in_the_readme_is_planned():
         ]
 
 
-def test_links_in_the_readme_lead_somewhere():
-    for target in re.findall(r"\]\(([^)]+)\)", README):
+def test_example_of_https_is_planned():
+    (site,) = yaml.safe_load(
+        re.search(r"```yaml\n( *- name:.*?)```", PAGES["docs/https.md"], re.S)[1]
+    )
+    given = {site["name"]: {"chain": "c", "private_key": "k", "trusted": True}}
+    planned = plan({"sites": [site]}, certificates=given)
+    assert planned["front_nginx_sites"][0]["tls"]["redirect"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)]+)\)", PAGES[page]):
+        if target.startswith("https://"):
+            continue
         path, _, heading = target.partition("#")
-        assert (ROOT / path).is_file(), target
-        assert not heading or f"\n## {heading}\n" in (ROOT / path).read_text(encoding="utf-8"), (
-            target
-        )
+        found = (ROOT / page).parent / path
+        assert found.is_file(), target
+        assert not heading or f"\n## {heading}\n" in found.read_text(encoding="utf-8"), target
 
 
 def test_everything_generated_is_up_to_date(docs, capsys):

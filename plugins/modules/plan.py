@@ -37,7 +37,7 @@ options:
     choices: [intermediate, modern]
     default: intermediate
   sites:
-    description: The sites; the README lists their keys. Without any there is one sample site, the catch-all, whose page shows the stack that serves it.
+    description: The sites; docs/sites.md lists their keys. Without any there is one sample site, the catch-all, whose page shows the stack that serves it.
     type: list
     elements: dict
   prune:

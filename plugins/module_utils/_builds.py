@@ -67,11 +67,14 @@ class BuildError(Exception):
 def fault(site: dict[str, Any], version: str | None, of_system: str | None) -> str | None:
     """What keeps a site's release from being built, if anything."""
     where = f"sites[{site['name']}].python"
-    others = [name for name, back in BACKS.items() if not back.needs_system_python]
+    others = " or ".join(name for name, back in BACKS.items() if not back.needs_system_python)
     if version is None:
         return f"{where}: {site['python']!r} does not run on this host; name an interpreter that is installed"
     if site["needs_system_python"] and version != of_system:
-        return f"{where}: {site['python']!r} is Python {version}, but the back runs Debian's Python {of_system}; leave the key out, or choose back {' or '.join(others)}"
+        what = (
+            f"{site['python']!r} is Python {version}, but the back runs Debian's Python {of_system}"
+        )
+        return f"{where}: {what}; leave the key out, or choose back {others}"
     return None
 
 

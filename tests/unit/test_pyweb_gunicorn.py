@@ -74,14 +74,23 @@ def test_environ_is_what_the_front_says(make):
     assert {name: environ.get(name) for name in expected} == expected
 
 
+def head(line: str, *fields: str) -> bytes:
+    """The head of a request as a front sends it."""
+    known = [f"{name}: {value}" for name, value in FROM_FRONT]
+    return "\r\n".join([line, "Host: x", *known, *fields, "", ""]).encode("latin-1")
+
+
+def test_a_path_of_other_bytes_is_taken_as_by_other_backs(make):
+    runner = make()
+    with runner.connect() as sock:
+        sock.sendall(head("GET /environ/caf\xc3\xa9 HTTP/1.1"))
+        assert json.loads(runner.answer(sock).body)["PATH_INFO"] == "/environ/caf\xc3\xa9"
+
+
 def test_a_body_that_breaks_off_is_not_taken_for_whole(make):
     runner = make()
     with runner.connect() as sock:
-        fields = "".join(f"{name}: {value}\r\n" for name, value in FROM_FRONT)
-        sock.sendall(
-            f"POST /count HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: 10\r\n\r\n".encode()
-        )
-        sock.sendall(b"12345")
+        sock.sendall(head("POST /count HTTP/1.1", "Content-Length: 10") + b"12345")
         sock.shutdown(1)
         assert b" 200 " not in sock.recv(65536)
     eventually(lambda: "has closed the connection within the request's body" in runner.log())
@@ -99,8 +108,7 @@ def test_stop_answers_what_was_begun_and_leaves_the_rest(make):
     asking.start()
     time.sleep(0.5)
     with runner.connect() as waiting:
-        fields = "".join(f"{name}: {value}\r\n" for name, value in FROM_FRONT)
-        waiting.sendall(f"GET /block/3 HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
+        waiting.sendall(head("GET /block/3 HTTP/1.1"))
         assert runner.stop() == 0
         asking.join()
         assert answers == [200]

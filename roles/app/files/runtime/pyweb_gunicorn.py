@@ -18,6 +18,7 @@ import faulthandler
 import functools
 import io
 import os
+import re
 import signal
 import socket
 import sys
@@ -25,8 +26,10 @@ import traceback
 from collections.abc import Iterable, Iterator
 from select import POLLIN, poll  # a patch of the application's is not meant for its server
 from time import monotonic, sleep
+from urllib.parse import unquote_to_bytes
 
 import pyweb_wsgi
+from gunicorn.http import message
 from gunicorn.workers.gthread import ThreadWorker
 from pyweb_watchdog import SLACK, Watchdog, answer
 
@@ -38,6 +41,8 @@ PATIENCE = 2
 # gunicorn itself would tell systemd that it is ready before an application is loaded.
 NOTIFY_SOCKET = os.environ.pop("NOTIFY_SOCKET", None)
 SOCKET = socket.socket
+# Fronts send bytes beyond ASCII on, and Cherokee decodes what a client has encoded; of itself gunicorn refuses them.
+message.RFC9112_TARGET_INVALID = re.compile(r"[^\x21-\x7e\x80-\xff]")
 
 
 class Server(pyweb_wsgi.Server):
@@ -63,7 +68,10 @@ class Server(pyweb_wsgi.Server):
 
     def take_over_body(self, environ: dict) -> io.BufferedReader | None:
         environ["wsgi.multithread"] = threads > 1
-        environ["REQUEST_URI"] = environ["RAW_URI"]
+        uri = environ["REQUEST_URI"] = environ["RAW_URI"]
+        if not uri.isascii():
+            path = uri.partition("?")[0].encode("latin-1")  # which gunicorn encodes as UTF-8
+            environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1")
         body = super().take_over_body(environ)
         if body:
             body.raw.connection = self.connection(environ)

@@ -11,7 +11,7 @@ export PYTHON release front back link transport
 # One name for all containers of a checkout; give another to test two checkouts on one machine at once.
 export PYWEB_PREFIX ?= pyweb
 
-.PHONY: help bench demo test lint build sanity unit molecule $(scenarios) venv docker image lock clean distclean
+.PHONY: help bench changelog demo test lint build sanity unit molecule $(scenarios) venv docker image lock clean distclean
 
 help: ## say what there is (the default)
 	@echo "make TARGET [VARIABLE=VALUE ...]"
@@ -77,6 +77,9 @@ image: venv docker ## make the image of Debian (release=12 or 13) that container
 lock: venv ## lock the newest versions of what requirements.in names
 	uv pip compile --quiet --system-certs --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    requirements.in --output-file requirements.txt
+
+changelog: venv ## write CHANGELOG.md and changelogs/changelog.yaml from the fragments
+	antsibull-changelog release --refresh --reload-plugins --date $$(date +%F)
 
 bench: venv docker ## measure the wrapper's cost a request, and a converge beside a shell script (release=12 or 13)
 	@benchmarks/wrapper

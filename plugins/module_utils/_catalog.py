@@ -81,8 +81,8 @@ BACKS = {
     ),
 }
 TRANSPORTS = ("unix", "tcp")
-# Of Debian, those that the roles know: their servers' versions, files and names are what was tried.
-RELEASES = (12, 13)
+# Of Debian, those that the roles know, and their names: their servers' versions and files are what was tried.
+RELEASES = {12: "bookworm", 13: "trixie"}
 # The links that a server speaks over tcp alone, and why.
 TCP_ONLY = {
     ("mod_wsgi", "http"): "Apache httpd, which runs mod_wsgi, listens on no Unix socket",

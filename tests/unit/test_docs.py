@@ -162,6 +162,13 @@ def test_markers_have_to_be_there_once(docs, text):
         docs.fill(text, {"a": "part\n"})
 
 
+def test_every_fragment_is_in_the_changelog():
+    """By `make changelog`."""
+    known = yaml.safe_load((ROOT / "changelogs" / "changelog.yaml").read_text(encoding="utf-8"))
+    listed = {name for release in known["releases"].values() for name in release["fragments"]}
+    assert listed == {path.name for path in (ROOT / "changelogs" / "fragments").glob("*.yml")}
+
+
 def test_cells_keep_their_bars(docs):
     assert docs.table(["A"], [["x|y"]]) == "| A |\n| --- |\n| x\\|y |\n"
 

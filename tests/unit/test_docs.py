@@ -96,21 +96,36 @@ def test_example_of_django_is_planned():
     assert plan(inventory["all"]["vars"])["sites"] == ["shop"]
 
 
+def plans(inventory):
+    """The plan of each host of an inventory; certificates are there, wherever they are said to be."""
+    values = inventory["all"].get("vars", {})
+    children = inventory["all"].get("children", {})
+    groups = {name: list(group["hosts"]) for name, group in children.items()}
+    hosts = {
+        host: {**values, **(told or {})}
+        for group in (inventory["all"], *children.values())
+        for host, told in group.get("hosts", {}).items()
+    }
+    given = {"chain": "c", "private_key": "k", "trusted": True}
+    certificates = {site["name"]: given for site in values.get("sites", []) if "tls" in site}
+    for host in hosts:
+        where, faults = place(host, groups, hosts)
+        assert faults == []
+        yield host, plan(values, place=where, certificates=certificates)
+
+
 def test_example_of_several_hosts_is_planned():
     (inventory,) = inventories("docs/several-hosts.md")
-    groups = {name: group["hosts"] for name, group in inventory["all"]["children"].items()}
-    known = {
-        host: {**inventory["all"]["vars"], **told}
-        for hosts in groups.values()
-        for host, told in hosts.items()
-    }
-    for host in known:
-        where, faults = place(host, {name: list(hosts) for name, hosts in groups.items()}, known)
-        assert faults == []
-        assert plan(inventory["all"]["vars"], place=where)["sets"] == [
-            "app",
-            "front_nginx" if host in groups["fronts"] else "back_uwsgi",
-        ]
+    fronts = inventory["all"]["children"]["fronts"]["hosts"]
+    for host, planned in plans(inventory):
+        assert planned["sets"] == ["app", "front_nginx" if host in fronts else "back_uwsgi"]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.yml")), ids=lambda path: path.stem)
+def test_examples_are_planned(path):
+    text = path.read_text(encoding="utf-8")
+    assert re.match(r"---\n# SPDX.*\n# [A-Z].*[.]\nall:\n", text)
+    assert list(plans(yaml.safe_load(text)))
 
 
 def test_example_of_https_is_planned():
@@ -129,7 +144,7 @@ def test_links_lead_somewhere(page):
             continue
         path, _, heading = target.partition("#")
         found = (ROOT / page).parent / path
-        assert found.is_file(), target
+        assert found.exists(), target
         assert not heading or f"\n## {heading}\n" in found.read_text(encoding="utf-8"), target
 
 

@@ -421,10 +421,10 @@ class Rollout:
         if not words:
             return None
         if {outcome.target.name for outcome in wrong} <= self._ill:
-            return f"{words}\nIt was so before; what this run changed stays."
+            return f"{words}\nIt was unhealthy before the run, too; what the run changed is kept."
         if self.work.verbs or self.ran:
-            return f"{words}\nIt answered right after the change, which stays."
-        return f"{words}\nThis run changed nothing of {self._parameters['name']}; what else it changed stays."
+            return f"{words}\nIt was healthy right after the change, which is kept."
+        return f"{words}\nThis run changed nothing of {self._parameters['name']}; what else it changed is kept."
 
     def _ask(
         self, targets: list[Target], timeout: float | None = None, doubting: bool = True

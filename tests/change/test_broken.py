@@ -133,7 +133,7 @@ def test_a_release_that_cannot_be_loaded_is_undone_under_load_and_a_good_one_com
         assert "ModuleNotFoundError: No module named 'no_such_module'" in run.words
         assert "Every file is as it was before" in run.words
         assert "What answered before answers again" in run.words
-        assert "It was so before" not in run.words
+        assert "unhealthy before the run" not in run.words
         answer = host.ask(f"{name}.test").json()
         assert (answer["site"], answer["release"]) == (name, before)
         host.play({"sites": changed_site(name, **more, environment={"NEW": "2"})})

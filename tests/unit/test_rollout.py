@@ -149,7 +149,7 @@ def test_what_was_ill_before_does_not_keep_others_from_a_change_and_is_told_so(w
     world.bad = {"bad"}
     done, problem = rollout(world, {"one": "v2", "two": "bad"}, verify=True)
     assert problem is None
-    assert done.unhealthy().endswith("It was so before; what this run changed stays.")
+    assert done.unhealthy().endswith("It was unhealthy before the run, too; what the run changed is kept.")
     assert world.runs == {"one": "v2", "two": "bad"}
 
 
@@ -168,7 +168,7 @@ def test_only_what_was_seen_is_said_to_have_been_so_before(world):
     done, problem = rollout(world, {"one": "v1"}, verify=True)
     assert problem is None
     assert done.unhealthy().endswith(
-        "This run changed nothing of test; what else it changed stays."
+        "This run changed nothing of test; what else it changed is kept."
     )
 
 

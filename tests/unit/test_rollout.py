@@ -149,7 +149,9 @@ def test_what_was_ill_before_does_not_keep_others_from_a_change_and_is_told_so(w
     world.bad = {"bad"}
     done, problem = rollout(world, {"one": "v2", "two": "bad"}, verify=True)
     assert problem is None
-    assert done.unhealthy().endswith("It was unhealthy before the run, too; what the run changed is kept.")
+    assert done.unhealthy().endswith(
+        "It was unhealthy before the run, too; what the run changed is kept."
+    )
     assert world.runs == {"one": "v2", "two": "bad"}
 
 

@@ -3,8 +3,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write what is generated: the keys of sites in the roles' argument specs and in docs/sites.md, README.md's table from the
-plan, the roles' README files from their argument specs, and docs/deviations.md from docs/deviations.yml.
+"""Write what is generated: the keys of sites in the roles' argument specs and in docs/sites.md,
+README.md's table from the plan, the roles' README files from their argument specs, and
+docs/deviations.md from docs/deviations.yml.
 
 tools/docs.py          write what is not up to date
 tools/docs.py --check  change nothing; show what is not up to date, and fail if anything is
@@ -144,7 +145,9 @@ def items(options: dict, prefix: str = ""):
 
 
 class Spec(yaml.SafeDumper):
-    """YAML as the specs have it: items further in than their list's name, short lists in one line, no anchors."""
+    """YAML as the specs have it: items further in than their list's name, short lists in one line,
+    no anchors.
+    """
 
     def increase_indent(self, flow=False, indentless=False):
         return super().increase_indent(flow, False)
@@ -245,7 +248,8 @@ def fill(text: str, generated: dict[str, str], name_of_page: str = "README.md") 
         begin, end = f"<!-- generated: {name} -->\n", "<!-- end of generated -->"
         if text.count(begin) != 1:
             sys.exit(
-                f"tools/docs.py: {name_of_page} needs the line {begin.strip()} exactly once, and {end} after it"
+                f"tools/docs.py: {name_of_page} needs the line {begin.strip()} exactly once, and "
+                f"{end} after it"
             )
         before, _begin, rest = text.partition(begin)
         _old, found, after = rest.partition(end)

@@ -3,7 +3,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inventory of the scenario cherokee: the matrix's, of this one front, with the sites of the conformance run."""
+"""The inventory of the scenario cherokee: the matrix's, of this one front, with the sites of the
+conformance run.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ if __name__ == "__main__":
     hosts = inventory(["cherokee"], front_cherokee_package=package)
     for values in hosts["_meta"]["hostvars"].values():
         for site in values["sites"]:
-            # Cherokee follows every link, so that the plan lets it serve nothing that a site writes.
+            # Cherokee follows every link, so that the plan lets it serve nothing that a site
+            # writes.
             site["static"] = [
                 static
                 for static in site.get("static", [])

@@ -5,8 +5,9 @@
 
 """Ask fronts and backs from outside of both.
 
-ask.py fronts SITES FRONTS BACKS   every request through every front is answered 200, by each of the backs, and by nobody else
-ask.py backs SITES BACKS           no back answers this host, which is no front
+ask.py fronts SITES FRONTS BACKS   every request through every front is answered 200, by each of the
+backs, and by nobody else ask.py backs SITES BACKS           no back answers this host, which is no
+front
 
 SITES: the inventory's sites as JSON. FRONTS, BACKS: addresses as JSON.
 """

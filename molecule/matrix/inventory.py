@@ -3,9 +3,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inventory of the matrix, from the plan's own table: a host for each front and release of Debian; on each, every back, link and
-transport runs a real application at the root of a server name, the conformance application under a prefix of the same name, and
-again at the root of another. The sample site is on each host once, with the links that are chosen for it.
+"""The inventory of the matrix, from the plan's own table: a host for each front and release of
+Debian; on each, every back, link and transport runs a real application at the root of a server
+name, the conformance application under a prefix of the same name, and again at the root of another.
+The sample site is on each host once, with the links that are chosen for it.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ from ansible_collections.pyweb.stack.plugins.plugin_utils._source import COLLECT
 SHARED = COLLECTION / "roles" / "app" / "templates"
 
 
-# The lists whose items may stand for several, and the keys of an item in which an item's values are filled in.
+# The lists whose items may stand for several, and the keys of an item in which an item's values are
+# filled in.
 FIELDS = {
     "files": ("path", "target", "owner", "group"),
     "accounts": ("name", "home"),
@@ -27,7 +28,9 @@ FIELDS = {
 
 
 class ActionModule(ActionBase):
-    """Renders a role's files on the controller and has the module apply them; installs the packages that it misses first."""
+    """Renders a role's files on the controller and has the module apply them; installs the packages
+    that it misses first.
+    """
 
     _supports_check_mode = True
 
@@ -47,7 +50,8 @@ class ActionModule(ActionBase):
                 {key: value for key, value in entry.items() if key != "values"}
                 for entry in arguments[name]
             ]
-        # The arguments hold whole files, secrets among them, and the host's system log shall not: the module's own no_log is not asked.
+        # The arguments hold whole files, secrets among them, and the host's system log shall not:
+        # the module's own no_log is not asked.
         quiet = {**(task_vars or {}), "ansible_no_target_syslog": True}
         answer = self._execute_module("pyweb.stack.apply", arguments, task_vars=quiet)
         missing = answer.pop("missing", [])
@@ -67,7 +71,8 @@ class ActionModule(ActionBase):
             if install.get("failed"):
                 result.update(
                     failed=True,
-                    msg=f"The packages {', '.join(missing)} cannot be installed; nothing else was changed: {install.get('msg')}",
+                    msg=f"The packages {', '.join(missing)} cannot be installed; nothing else was "
+                    f"changed: {install.get('msg')}",
                 )
                 return result
             came = [*(arguments.get("installed") or []), *brought(install.get("stdout", ""))]
@@ -88,7 +93,8 @@ class ActionModule(ActionBase):
         given = [key for key in ("template", "content", "target") if file.get(key) is not None]
         if len(given) != 1:
             raise AnsibleActionFail(
-                f"{file.get('path')}: exactly one of template, content and target is possible, got {', '.join(given) or 'none'}"
+                f"{file.get('path')}: exactly one of template, content and target is possible, got "
+                f"{', '.join(given) or 'none'}"
             )
         site = file.pop("values", None)
         name = file.get("template")
@@ -106,7 +112,9 @@ class ActionModule(ActionBase):
 
 
 def _by_site(arguments: dict, answer: dict) -> dict[str, list[str]]:
-    """The files and units that changed, or would, by their sites; what all sites share is under an empty name."""
+    """The files and units that changed, or would, by their sites; what all sites share is under an
+    empty name.
+    """
     changed: dict[str, list[str]] = {}
     for item in arguments["files"] + arguments["units"]:
         key = item.get("path") or item["name"]
@@ -143,7 +151,9 @@ def _pairs(item: dict) -> list[dict]:
 
 
 def _expand(item: dict, fields: tuple[str, ...]) -> list[dict]:
-    """One entry for each item of each, its strings filled in from the item; or the entry itself. Each knows the site that it is for."""
+    """One entry for each item of each, its strings filled in from the item; or the entry itself.
+    Each knows the site that it is for.
+    """
     if "each" not in item:
         return [{**item, "site": ""}]
 

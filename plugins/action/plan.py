@@ -38,13 +38,16 @@ from ansible_collections.pyweb.stack.plugins.plugin_utils._source import (
     stray_links,
 )
 
-# The files of a source that say which requirements it has, where its site does not; the first that is there.
+# The files of a source that say which requirements it has, where its site does not; the first that
+# is there.
 REQUIREMENTS = ("requirements.txt", PROJECT)
 KEYS = ("front", "back", "link", "transport", "tls_profile", "sites", *REMOVAL)
 
 
 class ActionModule(ActionBase):
-    """Hands the values of the inventory to the plan, and its answer to the playbook. Asks no host anything."""
+    """Hands the values of the inventory to the plan, and its answer to the playbook. Asks no host
+    anything.
+    """
 
     _supports_check_mode = True
     _requires_connection = False
@@ -83,7 +86,8 @@ class ActionModule(ActionBase):
                 certificates,
                 _debian(task_vars),
             )
-            # A back that this run leaves out may be down: a front passes it over, and is not kept from changing by it.
+            # A back that this run leaves out may be down: a front passes it over, and is not kept
+            # from changing by it.
             upstreams, present = result["plan"]["upstreams"], task_vars["ansible_play_hosts_all"]
             result["plan"]["upstreams"] = [target for back, target in upstreams if back in present]
         except PlanError as error:
@@ -107,7 +111,9 @@ class ActionModule(ActionBase):
         return result
 
     def _packages(self, roles: list[str], options: dict[str, dict], task_vars: dict) -> list[str]:
-        """All Debian packages of some roles, so that one transaction of apt brings them; each role's variable says which."""
+        """All Debian packages of some roles, so that one transaction of apt brings them; each
+        role's variable says which.
+        """
         found = []
         for role in roles:
             name = f"{role}_packages"
@@ -118,7 +124,9 @@ class ActionModule(ActionBase):
         return sorted(set(found))
 
     def _of_front(self, task_vars, options: dict[str, dict]) -> tuple[dict, list[str]]:
-        """The variables of the host's front that say where it comes from and where it listens, and which name no file."""
+        """The variables of the host's front that say where it comes from and where it listens, and
+        which name no file.
+        """
         front = self._task.args.get("front") or DEFAULTS["front"]
         known = options.get(f"front_{front}", {})
         named_by = FRONTS[front].named_by if front in FRONTS else ()
@@ -139,7 +147,9 @@ class ActionModule(ActionBase):
         ]
 
     def _sources(self, sites, task_vars) -> tuple[dict, list[str]]:
-        """What the plan must know of the directories that sites are deployed from; makes their paths absolute."""
+        """What the plan must know of the directories that sites are deployed from; makes their
+        paths absolute.
+        """
         found, faults = {"sample": _describe(SAMPLE, None)} if not sites else {}, []
         for site in sites if isinstance(sites, list) else []:
             source = site.get("source") if isinstance(site, dict) else None
@@ -156,7 +166,8 @@ class ActionModule(ActionBase):
             if root is None:
                 shown = " or ".join(map(repr, tried))
                 faults.append(
-                    f"sites[{site.get('name')}].source.path: {path!r} is no directory on the controller; looked for {shown}"
+                    f"sites[{site.get('name')}].source.path: {path!r} is no directory on the "
+                    f"controller; looked for {shown}"
                 )
                 continue
             source["path"] = str(root)
@@ -172,7 +183,9 @@ class ActionModule(ActionBase):
         return found, faults
 
     def _certificates(self, sites, task_vars) -> tuple[dict, list[str]]:
-        """The given certificates and keys of the sites, and every fault in them; what has another shape is left to the plan."""
+        """The given certificates and keys of the sites, and every fault in them; what has another
+        shape is left to the plan.
+        """
         found, faults = {}, []
         for site in sites if isinstance(sites, list) else []:
             tls = (
@@ -217,7 +230,9 @@ def _debian(task_vars) -> int | None:
 
 
 def _place(task_vars) -> tuple[Place, list[str]]:
-    """Where the host stands by the groups fronts and backs, and what all hosts of these say of themselves."""
+    """Where the host stands by the groups fronts and backs, and what all hosts of these say of
+    themselves.
+    """
     groups, hostvars = task_vars["groups"], task_vars["hostvars"]
     known = {}
     for host in {*groups.get("fronts", []), *groups.get("backs", [])}:
@@ -242,7 +257,9 @@ def _place(task_vars) -> tuple[Place, list[str]]:
 
 
 def _describe(root: Path, named) -> dict:
-    """What the plan must know of a directory of source. named: the site's key requirements, as it is given."""
+    """What the plan must know of a directory of source. named: the site's key requirements, as it
+    is given.
+    """
     source = scan(root)
     faults = [f"source.path: {fault}" for fault in stray_links(source)]
     if named is None:

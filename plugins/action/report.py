@@ -9,7 +9,9 @@ from ansible_collections.pyweb.stack.plugins.module_utils._report import report
 
 
 class ActionModule(ActionBase):
-    """Makes the table at the end of a run from what its tasks have registered. Asks no host anything."""
+    """Makes the table at the end of a run from what its tasks have registered. Asks no host
+    anything.
+    """
 
     _supports_check_mode = True
     _requires_connection = False

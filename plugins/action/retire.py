@@ -8,7 +8,9 @@ from ansible.plugins.action import ActionBase
 
 
 class ActionModule(ActionBase):
-    """Has the module remove what is no longer wanted, and then the packages that only that needed, where they shall go."""
+    """Has the module remove what is no longer wanted, and then the packages that only that needed,
+    where they shall go.
+    """
 
     _supports_check_mode = True
 
@@ -24,7 +26,8 @@ class ActionModule(ActionBase):
             if answer.get("failed"):
                 result.update(
                     failed=True,
-                    msg=f"The packages {', '.join(packages)} cannot be removed; all else was: {answer.get('msg')}",
+                    msg=f"The packages {', '.join(packages)} cannot be removed; all else was: "
+                    f"{answer.get('msg')}",
                 )
             result["changed"] = result["changed"] or answer.get("changed", False)
         if not self._task.diff:

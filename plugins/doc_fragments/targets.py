@@ -21,7 +21,8 @@ options:
         type: str
         required: true
       link:
-        description: The protocol that the target speaks. V(http) is HTTP/1.1, with TLS where O(targets[].certificate) is set.
+        description: The protocol that the target speaks. V(http) is HTTP/1.1, with TLS where
+          O(targets[].certificate) is set.
         type: str
         choices: [http, fastcgi, scgi, uwsgi]
         required: true
@@ -36,10 +37,12 @@ options:
             choices: [unix, tcp]
             required: true
           path:
-            description: The path of the unix socket. Required with O(targets[].endpoint.transport=unix).
+            description: The path of the unix socket. Required with
+              O(targets[].endpoint.transport=unix).
             type: path
           host:
-            description: The address, or a name of it. Used with O(targets[].endpoint.transport=tcp).
+            description: The address, or a name of it. Used with
+              O(targets[].endpoint.transport=tcp).
             type: str
             default: 127.0.0.1
           port:
@@ -47,8 +50,10 @@ options:
             type: int
       script_name:
         description:
-          - The mount of the application, such as V(/app), not percent-encoded; empty where it is mounted at the root.
-          - Over V(http) it is only the first part of the path that is asked for. Over the others it is C(SCRIPT_NAME).
+          - The mount of the application, such as V(/app), not percent-encoded; empty where it is
+            mounted at the root.
+          - Over V(http) it is only the first part of the path that is asked for. Over the others it
+            is C(SCRIPT_NAME).
         type: str
         default: ""
       path:
@@ -74,31 +79,38 @@ options:
       status:
         description:
           - The statuses that count as healthy.
-          - By default every one from 200 to 499, since a page that is missing or moved, or asks for a login,
-            also shows that the application runs; but not 421, by which a server says that it is not the right one to ask.
+          - By default every one from 200 to 499, since a page that is missing or moved, or asks for
+            a login, also shows that the application runs; but not 421, by which a server says that
+            it is not the right one to ask.
         type: list
         elements: int
       timeout:
         description: Seconds within which it has to give a healthy answer; by default 30.
         type: float
       site:
-        description: The site of the inventory that it belongs to. The failure message names its key C(health).
+        description: The site of the inventory that it belongs to. The failure message names its key
+          C(health).
         type: str
       unit:
-        description: The systemd unit of the target. The failure message names its journal, if no O(targets[].log) is given.
+        description: The systemd unit of the target. The failure message names its journal, if no
+          O(targets[].log) is given.
         type: str
       log:
-        description: Where tracebacks of the target go, for the failure message - an absolute path, or a systemd unit for its journal.
+        description: Where tracebacks of the target go, for the failure message - an absolute path,
+          or a systemd unit for its journal.
         type: str
       hint:
         description: What to do where the target is not healthy, for the failure message.
         type: str
       stranger:
-        description: An address of the host that the module runs on, from which the target must not answer, except by 421. Where it does, it is not healthy.
+        description: An address of the host that the module runs on, from which the target must not
+          answer, except by 421. Where it does, it is not healthy.
         type: str
       certificate:
         description:
-          - File on the host that the module runs on, with the certificate that the target has to serve.
-          - The target is asked over TLS then, by the name in O(targets[].host), and is not healthy with another certificate. Only with O(targets[].link=http).
+          - File on the host that the module runs on, with the certificate that the target has to
+            serve.
+          - The target is asked over TLS then, by the name in O(targets[].host), and is not healthy
+            with another certificate. Only with O(targets[].link=http).
         type: path
 """

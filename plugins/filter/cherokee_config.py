@@ -9,11 +9,14 @@ name: cherokee_config
 version_added: 0.1.0
 short_description: Write nested data as Cherokee's configuration
 description:
-  - Cherokee is configured by a tree of keys, written flat, such as C(vserver!10!rule!20!match = directory).
-  - Keys of mappings become keys of the tree. The empty key holds the value of a node that has children, too.
-  - Items of lists are numbered downwards in tens, since Cherokee asks the highest number first; so the first item comes first.
-  - Booleans become C(1) and C(0). What Cherokee would read as something else is refused, such as a line break in a value or a
-    C(!) in a key.
+  - Cherokee is configured by a tree of keys, written flat, such as C(vserver!10!rule!20!match =
+    directory).
+  - Keys of mappings become keys of the tree. The empty key holds the value of a node that has
+    children, too.
+  - Items of lists are numbered downwards in tens, since Cherokee asks the highest number first; so
+    the first item comes first.
+  - Booleans become C(1) and C(0). What Cherokee would read as something else is refused, such as a
+    line break in a value or a C(!) in a key.
 positional: _input
 options:
   _input:
@@ -26,7 +29,7 @@ author: The pyweb.stack founders (@pyweb)
 EXAMPLES = """
 - name: Show a rule
   ansible.builtin.debug:
-    msg: "{{ {'match': {'': 'directory', 'directory': '/app'}, 'handler': 'uwsgi'} | pyweb.stack.cherokee_config }}"
+    msg: "{{ {'match': {'': 'directory', 'directory': '/app'}} | pyweb.stack.cherokee_config }}"
 """
 
 RETURN = """

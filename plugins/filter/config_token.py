@@ -9,7 +9,8 @@ name: config_token
 version_added: 0.1.0
 short_description: Take a text only if it is one word of a configuration
 description:
-  - Refuses a text with a character that may end a value in the configuration of a server, such as a quote, a brace or a line break.
+  - Refuses a text with a character that may end a value in the configuration of a server, such as a
+    quote, a brace or a line break.
 positional: _input, variable
 options:
   _input:

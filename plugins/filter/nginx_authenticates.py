@@ -9,7 +9,8 @@ name: nginx_authenticates
 version_added: 0.1.0
 short_description: Tell whether raw text makes nginx authenticate every client
 description:
-  - nginx knows the name that a client claims, and only what its configuration demands makes it true.
+  - nginx knows the name that a client claims, and only what its configuration demands makes it
+    true.
 positional: _input
 options:
   _input:
@@ -27,7 +28,8 @@ EXAMPLES = """
 
 RETURN = """
 _value:
-  description: Whether C(auth_basic) and C(auth_basic_user_file) hold for the whole server, and C(satisfy any) does not.
+  description: Whether C(auth_basic) and C(auth_basic_user_file) hold for the whole server, and
+    C(satisfy any) does not.
   type: bool
 """
 

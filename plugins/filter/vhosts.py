@@ -9,7 +9,8 @@ name: vhosts
 version_added: 0.1.0
 short_description: Group sites by the server names that they share
 description:
-  - Several sites may share a server name under different mounts; a web server wants one virtual host for each set of names.
+  - Several sites may share a server name under different mounts; a web server wants one virtual
+    host for each set of names.
 positional: _input
 options:
   _input:
@@ -29,8 +30,10 @@ EXAMPLES = """
 RETURN = """
 _value:
   description:
-    - Virtual hosts, each with C(names), C(kind) (exact, wildcard or catch-all) and its C(sites), the shortest mount first.
-    - Exact names come first, then wildcards, the longest first, then the catch-all, whose C(names) is empty.
+    - Virtual hosts, each with C(names), C(kind) (exact, wildcard or catch-all) and its C(sites),
+      the shortest mount first.
+    - Exact names come first, then wildcards, the longest first, then the catch-all, whose C(names)
+      is empty.
   type: list
   elements: dict
 """

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The build of a release: by the site's account, in a unit of systemd that can write nothing else, and then given to root."""
+"""The build of a release: by the site's account, in a unit of systemd that can write nothing else,
+and then given to root.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils._releases import (
     outward_links,
 )
 
-# Made for each site by the role app, for its account alone: what one site's build leaves there must not reach another's.
+# Made for each site by the role app, for its account alone: what one site's build leaves there must
+# not reach another's.
 CACHE = "/var/cache/pyweb"
 WHEELS = Path("/usr/share/python-wheels")
 SANDBOX = Path("/etc/systemd/system/pyweb-.service.d/50-sandbox.conf")
@@ -53,7 +56,8 @@ for name, content in runtime.items():
     (packages / name).write_text(content)
 if not os.path.lexists(root / "site-packages"):
     (root / "site-packages").symlink_to(packages.relative_to(root))
-# A file that does not compile may be a template or belong to another Python; only its import would be an error.
+# A file that does not compile may be a template or belong to another Python; only its import
+# would be an error.
 compileall.compile_dir(root, quiet=2, rx=re.compile(r"/\.venv/"))
 if not all([compileall.compile_file(packages / name, quiet=1) for name in runtime]):
     raise SystemExit(1)
@@ -69,7 +73,10 @@ def fault(site: dict[str, Any], version: str | None, of_system: str | None) -> s
     where = f"sites[{site['name']}].python"
     others = " or ".join(name for name, back in BACKS.items() if not back.needs_system_python)
     if version is None:
-        return f"{where}: {site['python']!r} does not run on this host; name an interpreter that is installed"
+        return (
+            f"{where}: {site['python']!r} does not run on this host; name an interpreter that "
+            "is installed"
+        )
     if site["needs_system_python"] and version != of_system:
         what = (
             f"{site['python']!r} is Python {version}, but the back runs Debian's Python {of_system}"
@@ -89,7 +96,9 @@ def sandbox() -> list[str]:
 
 
 def build(site: dict[str, Any], version: str, runtime: dict[str, str]) -> None:
-    """Build one release as the site's account, in a unit with which all of its processes end, then give it to root."""
+    """Build one release as the site's account, in a unit with which all of its processes end, then
+    give it to root.
+    """
     root = Path(site["release"]["path"])
     if os.path.lexists(root):
         remove_tree(str(root))
@@ -112,9 +121,13 @@ def build(site: dict[str, Any], version: str, runtime: dict[str, str]) -> None:
     )
     variables.flush()
     start = [
-        "systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--service-type=exec", f"--description=Build of site {site['name']}",
-        f"--slice={site['slice'] or 'system.slice'}", f"--uid={account.pw_uid}", f"--gid={account.pw_gid}", *sandbox(), f"--property=WorkingDirectory={root}",
-        f"--property=EnvironmentFile={variables.name}", f"--property=ReadWritePaths={root} -{cache}", "--property=UMask=0022", "--",
+        "systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--service-type=exec",
+        f"--description=Build of site {site['name']}",
+        f"--slice={site['slice'] or 'system.slice'}",
+        f"--uid={account.pw_uid}", f"--gid={account.pw_gid}",
+        *sandbox(), f"--property=WorkingDirectory={root}",
+        f"--property=EnvironmentFile={variables.name}", f"--property=ReadWritePaths={root} "
+                                                        f"-{cache}", "--property=UMask=0022", "--",
     ]  # fmt: skip
     with variables:
         build_in(root, site, version, runtime, start)
@@ -128,7 +141,8 @@ def build_in(
 
     def run(argv: list[str], told: str = "") -> None:
         done = subprocess.run(
-            [*start, *(word.replace("$", "$$") for word in argv)], input=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [*start, *(word.replace("$", "$$") for word in argv)],
+            input=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", check=False,
         )  # fmt: skip
         if done.returncode != 0:
@@ -157,11 +171,13 @@ def build_in(
         requirements += site["requirements"] or []
     if requirements:
         python = str(environment / "bin" / "python")
-        # pip stays outside the virtual environment: Debian's own wheel of it runs as it is (pip --python).
+        # pip stays outside the virtual environment: Debian's own wheel of it runs as it is (pip
+        # --python).
         wheel = next(iter(sorted(WHEELS.glob("pip-*.whl"))), None)
         if wheel is None:
             raise BuildError(
-                f"sites[{site['name']}]: Debian's pip is missing from {WHEELS}; install the package python3-pip-whl"
+                f"sites[{site['name']}]: Debian's pip is missing from {WHEELS}; install the "
+                "package python3-pip-whl"
             )
         run(
             [
@@ -187,7 +203,8 @@ def build_in(
     if links:
         told = "".join(f"\n  {path} -> {target}" for path, target in links[:10])
         raise BuildError(
-            f"sites[{site['name']}]: links lead out of the release, and a front could serve others' files by them; put files there instead:{told}"
+            f"sites[{site['name']}]: links lead out of the release, and a front could serve "
+            f"others' files by them; put files there instead:{told}"
         )
     if environment.is_symlink():
         raise BuildError(
@@ -201,9 +218,11 @@ def build_in(
 def build_all(
     sites: list[dict[str, Any]], versions: dict[str, str], runtime: dict[str, str]
 ) -> list[str]:
-    """Build releases side by side. Returns what went wrong; of a release that failed nothing is left.
+    """Build releases side by side. Returns what went wrong; of a release that failed nothing is
+    left.
 
-    versions: of each interpreter. runtime: the files that are put beside every application, by name.
+    versions: of each interpreter. runtime: the files that are put beside every application, by
+    name.
     """
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         building = [

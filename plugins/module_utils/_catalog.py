@@ -11,15 +11,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Front:
-    """A front-end web server: the links it can speak, and the unit that has to have its ports and runs what is embedded in it.
+    """A front-end web server: the links it can speak, and the unit that has to have its ports and
+    runs what is embedded in it.
 
     poor_links: of these, the ones that it serves so poorly that any other is better.
     overrides: whether it reads rules out of the directories that it serves.
-    named_by: variables of its role of which one must say where it comes from, since Debian carries none.
+    named_by: variables of its role of which one must say where it comes from, since Debian carries
+        none.
     limits: keys of a site whose number it can take no higher.
-    shared: keys that all sites of a server name must have alike, since it has one value for all of them.
-    follows_links: whether it serves what a link in a directory of files leads to, whosoever made it.
-    asks: whether its role has something to ask on the host before anything changes, in tasks/before.yml.
+    shared: keys that all sites of a server name must have alike, since it has one value for all of
+        them.
+    follows_links: whether it serves what a link in a directory of files leads to, whosoever made
+        it.
+    asks: whether its role has something to ask on the host before anything changes, in
+        tasks/before.yml.
     tls: whether it serves HTTPS.
     """
 
@@ -37,7 +42,8 @@ class Front:
 
 @dataclass(frozen=True)
 class Back:
-    """What runs a site's Python: its links, the best first, and what its releases need besides the application.
+    """What runs a site's Python: its links, the best first, and what its releases need besides the
+    application.
 
     tasks: processes and threads besides those that the site asks for.
     """
@@ -49,7 +55,8 @@ class Back:
     starts_with_environment: bool = True  # its processes have the site's variables from their start
 
 
-# The link of a back that runs inside the front: nothing listens, so there is no transport and no endpoint.
+# The link of a back that runs inside the front: nothing listens, so there is no transport and no
+# endpoint.
 EMBEDDED = "embedded"
 FRONTS = {
     # Over SCGI it streams no response and refuses chunked requests.
@@ -81,7 +88,8 @@ BACKS = {
     ),
 }
 TRANSPORTS = ("unix", "tcp")
-# Of Debian, those that the roles know, and their names: their servers' versions and files are what was tried.
+# Of Debian, those that the roles know, and their names: their servers' versions and files are what
+# was tried.
 RELEASES = {12: "bookworm", 13: "trixie"}
 # The links that a server speaks over tcp alone, and why.
 TCP_ONLY = {
@@ -90,7 +98,8 @@ TCP_ONLY = {
     (
         "cherokee",
         "fastcgi",
-    ): "over FastCGI on a Unix socket Cherokee answers 500 to many requests with an empty body, after the application has seen them",
+    ): "over FastCGI on a Unix socket Cherokee answers 500 to many requests with an empty body, "
+    "after the application has seen them",
 }
 DEFAULTS = {"front": "nginx", "back": "uwsgi", "tls_profile": "intermediate"}
 
@@ -101,7 +110,9 @@ def links_between(front: str, back: str) -> tuple[str, ...]:
 
 
 def links_of(fronts: tuple[str, ...], back: str) -> tuple[str, ...]:
-    """The links that this back and all of these fronts speak, the best first; a link that one of them serves poorly comes last."""
+    """The links that this back and all of these fronts speak, the best first; a link that one of
+    them serves poorly comes last.
+    """
     both = (
         link for link in BACKS[back].links if all(link in FRONTS[front].links for front in fronts)
     )
@@ -111,7 +122,9 @@ def links_of(fronts: tuple[str, ...], back: str) -> tuple[str, ...]:
 
 
 def transports_of(front: str, back: str, link: str) -> tuple[str, ...]:
-    """The transports that this link of theirs can run over, the best first; none where the back runs inside the front."""
+    """The transports that this link of theirs can run over, the best first; none where the back
+    runs inside the front.
+    """
     if link == EMBEDDED:
         return ()
     return tuple(

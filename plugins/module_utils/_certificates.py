@@ -2,10 +2,12 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A certificate and its key on the host: what a client would make of them, tried without a server, and pairs that sign themselves.
+"""A certificate and its key on the host: what a client would make of them, tried without a server,
+and pairs that sign themselves.
 
-Apache's own check says "Syntax OK" to a key of another certificate, and Apache ends with it. So each pair is tried first, by a handshake
-in memory with the OpenSSL that the servers use. Nothing is written: a key leaves this process by its own file alone.
+Apache's own check says "Syntax OK" to a key of another certificate, and Apache ends with it. So
+each pair is tried first, by a handshake in memory with the OpenSSL that the servers use. Nothing is
+written: a key leaves this process by its own file alone.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._host import read
 
-# A chain may end below a root (X509_V_FLAG_PARTIAL_CHAIN; the module ssl names it since Python 3.10).
+# A chain may end below a root (X509_V_FLAG_PARTIAL_CHAIN; the module ssl names it since Python
+# 3.10).
 PARTIAL_CHAIN = 0x80000
 BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 SELF_SIGNED_DAYS = 397
@@ -50,7 +53,9 @@ class PairError(ValueError):
 
 @dataclass(frozen=True)
 class Pair:
-    """What a client sees of a certificate: its names, when it begins and ends (seconds since 1970), and whether it signed itself."""
+    """What a client sees of a certificate: its names, when it begins and ends (seconds since 1970),
+    and whether it signed itself.
+    """
 
     names: tuple[str, ...]
     begins: float
@@ -63,13 +68,17 @@ class Pair:
 
 
 def covers(pattern: str, name: str) -> bool:
-    """Whether a name of a certificate is for a server name (RFC 9525, section 6.3): a wildcard stands for one label."""
+    """Whether a name of a certificate is for a server name (RFC 9525, section 6.3): a wildcard
+    stands for one label.
+    """
     _label, dot, rest = name.partition(".")
     return pattern.lower() == name or (bool(dot) and pattern.lower() == f"*.{rest}")
 
 
 def try_pair(chain: bytes, key: bytes, names: list[str]) -> Pair:
-    """What a client sees that is served these. PairError where it would refuse them, or no server could load them."""
+    """What a client sees that is served these. PairError where it would refuse them, or no server
+    could load them.
+    """
     blocks = BLOCK.findall(chain)
     if not blocks:
         raise PairError("it holds no certificate in PEM")
@@ -139,7 +148,9 @@ def _handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> dict[str, Any]
 
 
 def same_certificate(served: bytes | None, path: str) -> str | None:
-    """What is wrong with a certificate that a server has sent (DER), where a file holds the one that it should send."""
+    """What is wrong with a certificate that a server has sent (DER), where a file holds the one
+    that it should send.
+    """
     try:
         with open(path, "rb") as file:
             blocks = BLOCK.findall(file.read())
@@ -153,7 +164,9 @@ def same_certificate(served: bytes | None, path: str) -> str | None:
 def kept_or_made(
     site: str, names: list[str], chain: bytes | None, key: bytes | None
 ) -> tuple[bytes, bytes]:
-    """A pair that signs itself: the one that is there, as long as it is for these names and far from its end; else a new one."""
+    """A pair that signs itself: the one that is there, as long as it is for these names and far
+    from its end; else a new one.
+    """
     wanted = names or ["localhost"]
     try:
         pair = try_pair(chain or b"", key or b"", wanted)
@@ -195,7 +208,9 @@ def make(site: str, names: list[str]) -> tuple[bytes, bytes]:
 def certificate_files(
     certificates: list[dict[str, Any]], check_mode: bool = False
 ) -> list[dict[str, Any]]:
-    """The files of pairs that are given, or that the host makes; what somebody else keeps is none of the set's."""
+    """The files of pairs that are given, or that the host makes; what somebody else keeps is none
+    of the set's.
+    """
     found = []
     for item in certificates:
         chain, key = item["chain"], item["private_key"]

@@ -2,11 +2,13 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A set of files that changes as one: compared, tried in private, swapped in, and put back where that fails.
+"""A set of files that changes as one: compared, tried in private, swapped in, and put back where
+that fails.
 
-A journal, written before the first file is touched and removed after the last step, lets the next run undo a change that was killed half way.
-New files are written whole beside the old ones before the first of these is renamed away, so that a full disk changes nothing, and
-going back is renaming, too.
+A journal, written before the first file is touched and removed after the last step, lets the next
+run undo a change that was killed half way. New files are written whole beside the old ones before
+the first of these is renamed away, so that a full disk changes nothing, and going back is renaming,
+too.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ MS_REC_PRIVATE = 0x00004000 | 0x00040000
 
 
 def recover() -> list[str]:
-    """Undo every change that was killed half way, and name the sets. Then it is unknown what their units and commands took up."""
+    """Undo every change that was killed half way, and name the sets. Then it is unknown what their
+    units and commands took up.
+    """
     undone = []
     for journal in sorted(module.RECORDS.glob("[!.]*.journal")):
         for path, entry in json.loads(journal.read_text()).items():
@@ -72,7 +76,8 @@ def put_back(path: str, before: Entry | None) -> None:
 
 
 class Change:
-    """The change of one named set of files on this host, to what is wanted: entries, or None for a path that has to be out of the way.
+    """The change of one named set of files on this host, to what is wanted: entries, or None for a
+    path that has to be out of the way.
 
     sites: the site that a path belongs to, where it belongs to one.
     defer: leaves what is no longer wanted where it is; the record says that it is leaving.
@@ -122,7 +127,9 @@ class Change:
                 self.wanted[path] = Entry.decode(original) if original else None
 
     def leave(self, paths: list[str]) -> list[str]:
-        """Want these paths as they are, where the set has written them before. Returns those that it would have changed."""
+        """Want these paths as they are, where the set has written them before. Returns those that
+        it would have changed.
+        """
         found = {path: read(path) for path in paths if path in self.record.items["files"]}
         drifted = [
             path
@@ -172,7 +179,9 @@ class Change:
         )
 
     def undo(self, paths: list[str]) -> None:
-        """Put these paths back. The change is over when what has read them has taken that up, too: see close."""
+        """Put these paths back. The change is over when what has read them has taken that up, too:
+        see close.
+        """
         for path in paths:
             put_back(path, self.before[path])
         remove_empty(self._made)
@@ -212,7 +221,8 @@ class Change:
             write(path, self.wanted[path])
 
     def tried(self, paths: list[str], argv: list[str]) -> tuple[int, str] | None:
-        """The exit status and the words of a command that sees the host with these paths as wanted, while nobody else does.
+        """The exit status and the words of a command that sees the host with these paths as wanted,
+        while nobody else does.
 
         None where the host allows no private mounts; the command then has to run after the swap.
         """
@@ -256,7 +266,9 @@ def remove_empty(folders: list[str]) -> list[str]:
 
 
 def _private_overlays(tops: list[str]) -> None:
-    """Give this process a view of its own of some top directories, whose changes go to memory (mount_namespaces(7))."""
+    """Give this process a view of its own of some top directories, whose changes go to memory
+    (mount_namespaces(7)).
+    """
     libc = ctypes.CDLL(ctypes.util.find_library("c") or "libc.so.6", use_errno=True)
 
     def must(status: int) -> None:

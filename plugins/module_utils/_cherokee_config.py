@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-# One key: no separator of keys, no comment, no space but that of a media type; "include" would read a file.
+# One key: no separator of keys, no comment, no space but that of a media type; "include" would read
+# a file.
 KEY = re.compile(
     r"(?!(try_)?include$)[A-Za-z0-9_./-][A-Za-z0-9_./+-]*(; [a-z]+=[a-z0-9-]+)?", re.IGNORECASE
 )
@@ -22,8 +23,9 @@ STEP = 10
 def cherokee_config(tree: dict[str, Any]) -> str:
     """The lines of a nested tree.
 
-    A mapping's keys are children; the empty one stands for the value of the node itself. The items of a list are numbered downwards
-    in tens, since Cherokee asks the highest number first. Raises ValueError where Cherokee would read something else.
+    A mapping's keys are children; the empty one stands for the value of the node itself. The items
+    of a list are numbered downwards in tens, since Cherokee asks the highest number first. Raises
+    ValueError where Cherokee would read something else.
     """
     return "".join(f"{'!'.join(path)} = {value}\n" for path, value in _leaves(tree, ()))
 
@@ -46,7 +48,8 @@ def _leaves(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...],
             yield path, _value(child, path)
         elif not isinstance(name, (str, int)) or isinstance(name, bool) or not KEY.fullmatch(key):
             raise ValueError(
-                f"{_shown(path)}: {name!r} cannot be a key: letters, digits and _ . / + - only, and not include"
+                f"{_shown(path)}: {name!r} cannot be a key: letters, digits and _ . / + - only, "
+                "and not include"
             )
         else:
             yield from _leaves(child, (*path, key))
@@ -59,7 +62,8 @@ def _value(value: Any, path: tuple[str, ...]) -> str:
         raise ValueError(f"{_shown(path)}: {value!r} is no text, number or boolean")
     if NOT_A_VALUE.search(str(value)):
         raise ValueError(
-            f"{_shown(path)}: {value!r} cannot be a value: it is empty, has spaces at an end, or a line break"
+            f"{_shown(path)}: {value!r} cannot be a value: it is empty, has spaces at an end, or a "
+            "line break"
         )
     return str(value)
 

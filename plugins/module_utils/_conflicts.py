@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the chosen servers cannot do for a site, and what one site takes from another: refused before a host is asked. Pure."""
+"""What the chosen servers cannot do for a site, and what one site takes from another: refused
+before a host is asked. Pure.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
 
 # What a site may take of its host.
 LIMITS = ("memory_max", "cpu_quota", "tasks_max")
-# What the C library and Python read as a process starts, and nothing can make up for later (ld.so(8), mallopt(3), python --help-env).
+# What the C library and Python read as a process starts, and nothing can make up for later
+# (ld.so(8), mallopt(3), python --help-env).
 READ_AT_START = re.compile(
     "(LD|MALLOC)_.+|GLIBC_TUNABLES|PYTHON("
     "COERCECLOCALE|DEBUG|DEVMODE|EXECUTABLE|FAULTHANDLER|HASHSEED|HOME|INTMAXSTRDIGITS|MALLOC|MALLOCSTATS|NODEBUGRANGES"
@@ -40,7 +43,8 @@ def refuse_overrides(faults: Faults, site: dict[str, Any], front: str | None) ->
         if static["allow_override"]:
             faults.add(
                 f"sites[{site['label']}].static[{number}].allow_override",
-                f"front {front} reads no rules out of directories; leave the key out, or choose front {able}",
+                f"front {front} reads no rules out of directories; leave the key out, or choose "
+                f"front {able}",
             )
 
 
@@ -52,7 +56,8 @@ def refuse_unserved(faults: Faults, site: dict[str, Any], place: Place) -> None:
         if hidden:
             faults.add(
                 where,
-                f"{path!r} is below {hidden}, which the sandbox hides from the front; choose another directory, such as one below /srv",
+                f"{path!r} is below {hidden}, which the sandbox hides from the front; choose "
+                "another directory, such as one below /srv",
             )
         if not f"{path}/".startswith(f"{STATE_ROOT}/"):
             continue
@@ -60,24 +65,29 @@ def refuse_unserved(faults: Faults, site: dict[str, Any], place: Place) -> None:
         if not is_below(path, own):
             faults.add(
                 where,
-                f"{path!r} holds more than files for everybody; name a directory below {own}/, such as {own}/media/",
+                f"{path!r} holds more than files for everybody; name a directory below {own}/, "
+                f"such as {own}/media/",
             )
         elif place.apart:
             faults.add(
                 where,
-                f"{path!r} is written on the backs, and a front of another host has none of it; serve it by the application, "
+                f"{path!r} is written on the backs, and a front of another host has none of it; "
+                "serve it by the application, "
                 "or from a directory elsewhere that all hosts share",
             )
 
 
 def refuse_unnamed(faults: Faults, front: str, variables: dict[str, Any]) -> None:
-    """A front that Debian does not carry, and nobody says where to take it from; or a package from a URL that nothing vouches for."""
+    """A front that Debian does not carry, and nobody says where to take it from; or a package from
+    a URL that nothing vouches for.
+    """
     named_by = FRONTS[front].named_by
     given = {name: variables[name] for name in named_by if variables.get(name)}
     if named_by and not given:
         faults.add(
             "front",
-            f"Debian carries no {front}; say where yours comes from by {' or '.join(named_by)} (see the README of the role front_{front})",
+            f"Debian carries no {front}; say where yours comes from by {' or '.join(named_by)} "
+            f"(see the README of the role front_{front})",
         )
     for name, value in given.items():
         if not isinstance(value, str):
@@ -90,7 +100,8 @@ def refuse_unnamed(faults: Faults, front: str, variables: dict[str, Any]) -> Non
         elif not value.startswith("/") and (value.endswith(".deb") or "/" in value):
             faults.add(
                 name,
-                f"{value!r} is not absolute; write an absolute path on the controller, such as {{{{ inventory_dir }}}}/{value}",
+                f"{value!r} is not absolute; write an absolute path on the controller, such as "
+                f"{{{{ inventory_dir }}}}/{value}",
             )
 
 
@@ -105,11 +116,17 @@ def refuse_beyond(faults: Faults, site: dict[str, Any], fronts: tuple[str, ...])
 
 
 def refuse_planted(faults: Faults, site: dict[str, Any], fronts: tuple[str, ...]) -> None:
-    """Files out of a directory that the site's processes write, where a link would show other sites' files."""
+    """Files out of a directory that the site's processes write, where a link would show other
+    sites' files.
+    """
     for front in fronts:
         for number, static in enumerate(site["static"]) if FRONTS[front].follows_links else ():
             if static["path"] and static["path"].startswith(WRITTEN_BY_SITES):
-                what = f"{static['path']!r} is a directory that the site writes, and front {front} follows every link in it, also to other sites' files"
+                what = (
+                    f"{static['path']!r} is a directory that the site writes, and front "
+                    f"{front} "
+                    "follows every link in it, also to other sites' files"
+                )
                 faults.add(
                     f"sites[{site['label']}].static[{number}].path",
                     f"{what}; let the application serve these files, or choose another front",
@@ -122,7 +139,10 @@ def refuse_late(faults: Faults, site: dict[str, Any]) -> None:
         for key in ("environment", "secrets"):
             for name in sorted(filter(READ_AT_START.fullmatch, site[key] or ())):
                 others = ", ".join(back for back in BACKS if BACKS[back].starts_with_environment)
-                what = f"{name!r} is read as a process starts, and those of back {site['back']} have the site's variables only later"
+                what = (
+                    f"{name!r} is read as a process starts, and those of back {site['back']} "
+                    "have the site's variables only later"
+                )
                 faults.add(
                     f"sites[{site['label']}].{key}",
                     f"{what}; leave it out, or choose another back: {others}",
@@ -130,7 +150,9 @@ def refuse_late(faults: Faults, site: dict[str, Any]) -> None:
 
 
 def refuse_limits(faults: Faults, site: dict[str, Any]) -> None:
-    """Limits of what runs inside the front, whose processes stand in the front's control group; and fewer tasks than the site itself asks for."""
+    """Limits of what runs inside the front, whose processes stand in the front's control group; and
+    fewer tasks than the site itself asks for.
+    """
     where = f"sites[{site['label']}]"
     if site["link"] == EMBEDDED:
         possible = ", ".join(link for link in BACKS[site["back"]].links if link != EMBEDDED)
@@ -138,12 +160,16 @@ def refuse_limits(faults: Faults, site: dict[str, Any]) -> None:
             if site[key] is not None:
                 faults.add(
                     f"{where}.{key}",
-                    f"{EMBEDDED!r} runs inside the front, which has no limits for one site; leave the key out, or use link {possible}",
+                    f"{EMBEDDED!r} runs inside the front, which has no limits for one site; leave "
+                    f"the key out, or use link {possible}",
                 )
     elif None not in (site["tasks_max"], site["back"], site["processes"], site["threads"]):
         least = site["processes"] * (site["threads"] + 2) + BACKS[site["back"]].tasks
         if site["tasks_max"] < least:
-            what = f"{site['processes']} processes of {site['threads']} threads under {site['back']} need {least} at least"
+            what = (
+                f"{site['processes']} processes of {site['threads']} threads under "
+                f"{site['back']} need {least} at least"
+            )
             faults.add(f"{where}.tasks_max", f"{site['tasks_max']} is too few: {what}")
 
 
@@ -157,26 +183,30 @@ def refuse_clashes(faults: Faults, sites: list[dict[str, Any]], shared: Collecti
             if names[site["name"]] == 2:
                 faults.add(
                     f"sites[{label}].name",
-                    f"{site['name']!r} is the name of more than one site; give each a name of its own",
+                    f"{site['name']!r} is the name of more than one site; give each a name "
+                    "of its own",
                 )
         if site["server_names"] is None or site["mount"] is None:
             continue
         for server_name in site["server_names"] or [""]:
             others = by_server_name.setdefault(server_name, [])
             for other in others:
-                # Capital letters do not count: to lighttpd two conditions are one where these alone tell them apart.
+                # Capital letters do not count: to lighttpd two conditions are one where these alone
+                # tell them apart.
                 if other["mount"].lower() == site["mount"].lower():
                     shown = repr(server_name) if server_name else "(none: the catch-all)"
                     faults.add(
                         f"sites[{label}].server_names",
-                        f"{shown} at mount {other['mount']!r} belongs to site {other['label']!r} already; change the server name or the mount of one",
+                        f"{shown} at mount {other['mount']!r} belongs to site {other['label']!r} "
+                        "already; change the server name or the mount of one",
                     )
                 for key in shared:
                     if site[key] != other[key] and None not in (site[key], other[key]):
                         what = f"{site[key]} is not the {other[key]} of site {other['label']!r}"
                         faults.add(
                             f"sites[{label}].{key}",
-                            f"{what}, and the front has one for all sites of a server name; make them equal",
+                            f"{what}, and the front has one for all sites of a server name; make "
+                            "them equal",
                         )
                 refuse_hidden(faults, site, other)
                 refuse_hidden(faults, other, site)
@@ -184,7 +214,9 @@ def refuse_clashes(faults: Faults, sites: list[dict[str, Any]], shared: Collecti
 
 
 def refuse_hidden(faults: Faults, outer: dict[str, Any], inner: dict[str, Any]) -> None:
-    """Static files below the mount of another site, or around it: the fronts differ in whose they are."""
+    """Static files below the mount of another site, or around it: the fronts differ in whose they
+    are.
+    """
     for static in outer["static"]:
         url = outer["mount"].rstrip("/") + (static["url"] or "")
         if len(inner["mount"]) <= len(outer["mount"]):
@@ -192,8 +224,12 @@ def refuse_hidden(faults: Faults, outer: dict[str, Any], inner: dict[str, Any]) 
         if url.startswith(f"{inner['mount']}/"):
             faults.add(
                 f"sites[{outer['label']}].static",
-                f"{url!r} is below the mount of site {inner['label']!r}, {inner['mount']!r}; choose another URL",
+                f"{url!r} is below the mount of site {inner['label']!r}, {inner['mount']!r}; "
+                "choose another URL",
             )
         elif static["url"] and f"{inner['mount']}/".startswith(url):
-            what = f"{inner['mount']!r} is below the files of site {outer['label']!r}, {url!r}; choose another mount or URL"
+            what = (
+                f"{inner['mount']!r} is below the files of site {outer['label']!r}, {url!r}; "
+                "choose another mount or URL"
+            )
             faults.add(f"sites[{inner['label']}].mount", what)

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""systemd's EnvironmentFile (systemd.exec(5)): every value between double quotes, where newlines are kept and nothing is expanded."""
+"""systemd's EnvironmentFile (systemd.exec(5)): every value between double quotes, where newlines
+are kept and nothing is expanded.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is wrong with an inventory, collected: where it stands, what was given, and what is possible instead. Pure."""
+"""What is wrong with an inventory, collected: where it stands, what was given, and what is possible
+instead. Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from typing import Any
 
 
 class Fault(ValueError):
-    """What is wrong with one value, and what is possible instead; one argument for each thing that is wrong."""
+    """What is wrong with one value, and what is possible instead; one argument for each thing that
+    is wrong.
+    """
 
 
 class Faults:
@@ -53,7 +57,9 @@ def kind_of(value: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Its kind, and a plain value itself; not what is inside a list or a mapping, where a secret may be."""
+    """Its kind, and a plain value itself; not what is inside a list or a mapping, where a secret
+    may be.
+    """
     return (
         kind_of(value)
         if value is None or isinstance(value, (list, dict))

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The keys of a finished site, as data: which roles see each, of what type, and what it means. Pure.
+"""The keys of a finished site, as data: which roles see each, of what type, and what it means.
+Pure.
 
-The plan cuts a site by this table, and tools/docs.py writes the argument specs of the roles from it. What the inventory
-may say of a site is SITE_KEYS in _site.
+The plan cuts a site by this table, and tools/docs.py writes the argument specs of the roles from
+it. What the inventory may say of a site is SITE_KEYS in _site.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._site import OVERRIDES
 
-# What an item of each list is for: the role app, that of a back, that of a front; or a site that runs inside its front.
+# What an item of each list is for: the role app, that of a back, that of a front; or a site that
+# runs inside its front.
 APP, BACK, INSIDE, FRONT = "app", "back", "embedded", "front"
 
 
@@ -29,9 +31,10 @@ APP, BACK, INSIDE, FRONT = "app", "back", "embedded", "front"
 class Finished:
     """A key: who sees it, and its option in Ansible's argument specs.
 
-    needed: of those, the ones whose templates do without no value; the others' specs do not ask for it.
-    words: what it means to one of them, where that differs.
-    Both name a role, or what an item is for.
+    needed: of those, the ones whose templates do without no value; the others' specs do not ask for
+        it.
+    words: what it means to one of them, where that differs. Both name a role, or what an item is
+        for.
     """
 
     seen_by: tuple[str, ...]
@@ -71,7 +74,8 @@ def _endpoint(address: str) -> dict[str, Any]:
 
 RELEASE = {
     "id": _option(
-        "Name of the release, another one whenever the code, the requirements or the interpreter change.",
+        "Name of the release, another one whenever the code, the requirements or the "
+        "interpreter change.",
         STR,
         required=True,
     ),
@@ -87,7 +91,8 @@ STATIC = {
     ),
     "allow_override": _option(
         [
-            "With front Apache, what C(.htaccess) files in the directory may set. The plan refuses them for other fronts.",
+            "With front Apache, what C(.htaccess) files in the directory may set. The plan refuses "
+            "them for other fronts.",
             "Who may write such a file with C(FileInfo) can make Apache reach every site's socket.",
         ],
         TEXTS,
@@ -133,12 +138,14 @@ FINISHED = {
     "unit": Finished(
         (*RUNS, FRONT),
         STR,
-        "Name of the site's two units, without C(.service) and C(.socket). Begin it with C(pyweb-), or the sandbox does not hold it.",
+        "Name of the site's two units, without C(.service) and C(.socket). Begin it with "
+        "C(pyweb-), or the sandbox does not hold it.",
         RUNS,
         {
             FRONT: "Name of the site's units, without C(.service) and C(.socket).",
             INSIDE: "Name of Apache's unit without C(.service), which is C(apache2).",
-            "back_mod_wsgi": "Name of the unit that runs the site, without C(.service). Begin it with C(pyweb-), or the sandbox "
+            "back_mod_wsgi": "Name of the unit that runs the site, without C(.service). Begin it "
+            "with C(pyweb-), or the sandbox "
             "does not hold it.",
         },
     ),
@@ -168,7 +175,8 @@ FINISHED = {
     "needs_system_python": Finished(
         (APP,),
         BOOL,
-        "Whether the back brings Debian's own Python; the virtual environment must then be of the same version.",
+        "Whether the back brings Debian's own Python; the virtual environment must then be of the "
+        "same version.",
         (APP,),
     ),
     "python": Finished(
@@ -190,7 +198,8 @@ FINISHED = {
         "The systemd slice of what runs for the site. The default is systemd's own.",
         (APP,),
         {
-            APP: "systemd slice that holds all that runs for the site, C(pyweb-<site>.slice), a dash in the name written as "
+            APP: "systemd slice that holds all that runs for the site, C(pyweb-<site>.slice), a "
+            "dash in the name written as "
             "systemd-escape(1) does.",
         },
     ),
@@ -215,12 +224,14 @@ FINISHED = {
     "memory_max": Finished(
         (APP,),
         STR,
-        "Memory of all that runs for the site, such as C(512M). The default is that of all sites together, 80 % of the host.",
+        "Memory of all that runs for the site, such as C(512M). The default is that of all sites "
+        "together, 80 % of the host.",
     ),
     "cpu_quota": Finished(
         (APP,),
         STR,
-        "Processor time of all that runs for the site, such as C(150%). By default sites get equal shares where it is short.",
+        "Processor time of all that runs for the site, such as C(150%). By default sites get equal "
+        "shares where it is short.",
     ),
     "tasks_max": Finished(
         (APP,),
@@ -242,7 +253,8 @@ FINISHED = {
     "script_name": Finished(
         (FRONT,),
         STR,
-        "The mount as the application sees it, C(SCRIPT_NAME); the empty string where the mount is C(/).",
+        "The mount as the application sees it, C(SCRIPT_NAME); the empty string where the "
+        "mount is C(/).",
         (FRONT,),
     ),
     "back": Finished(
@@ -260,7 +272,8 @@ FINISHED = {
         {
             BACK: "Protocol from the front to the back.",
             "back_mod_wsgi": "Over C(http) to an instance of its own.",
-            "front_apache": "Protocol to the back, or C(embedded) for a site that is in O(front_apache_embedded_sites), too.",
+            "front_apache": "Protocol to the back, or C(embedded) for a site that is in "
+            "O(front_apache_embedded_sites), too.",
         },
     ),
     "endpoint": Finished(
@@ -272,43 +285,52 @@ FINISHED = {
     "endpoints": Finished(
         (FRONT,),
         {"type": "list", "elements": "dict", "options": _endpoint("")},
-        "Where the backs listen; with C(embedded) there is none. Requests are spread over several, and one that is down is "
+        "Where the backs listen; with C(embedded) there is none. Requests are spread over several, "
+        "and one that is down is "
         "passed over.",
         (FRONT,),
     ),
     "allowed": Finished(
         (BACK,),
         TEXTS,
-        "Addresses that may connect to an endpoint that other hosts reach, this host's own among them. Without any, everybody "
+        "Addresses that may connect to an endpoint that other hosts reach, this host's own among "
+        "them. Without any, everybody "
         "may who reaches the endpoint.",
     ),
     "runtime": Finished(
         RUNS,
         DICT,
-        "Environment variables that the wrapper around the application reads, names to strings. C(PYWEB_APPLICATION), "
+        "Environment variables that the wrapper around the application reads, names to strings. "
+        "C(PYWEB_APPLICATION), "
         "C(PYWEB_LINK) and C(PYWEB_SCRIPT_NAME) have to be among them.",
         RUNS,
         {
-            "back_flup": "Environment variables that the wrapper around the application reads, names to strings. "
-            "C(PYWEB_APPLICATION), C(PYWEB_LINK) and C(PYWEB_SCRIPT_NAME) have to be among them, and those that the runner "
-            "reads, C(PYWEB_PROCESSES), C(PYWEB_THREADS), C(PYWEB_SILENCE) and C(PYWEB_MAX_REQUESTS).",
+            "back_flup": "Environment variables that the wrapper around the application reads, "
+            "names to strings. "
+            "C(PYWEB_APPLICATION), C(PYWEB_LINK) and C(PYWEB_SCRIPT_NAME) have to be among them, "
+            "and those that the runner "
+            "reads, C(PYWEB_PROCESSES), C(PYWEB_THREADS), C(PYWEB_SILENCE) and "
+            "C(PYWEB_MAX_REQUESTS).",
         },
     ),
     "environment": Finished(
         RUNS,
         DICT,
-        "Environment variables of the application, names to strings. Their file is C(/etc/pyweb/<site>/<unit>.environment).",
+        "Environment variables of the application, names to strings. Their file is "
+        "C(/etc/pyweb/<site>/<unit>.environment).",
     ),
     "secrets": Finished(
         RUNS,
         {**DICT, "no_log": True},
-        "Environment variables that no log, diff or other account sees, names to strings. Their file is "
+        "Environment variables that no log, diff or other account sees, names to strings. Their "
+        "file is "
         "C(/etc/pyweb/<site>/<unit>.secrets), which only the site's own processes and root read.",
     ),
     "target": Finished(
         (BACK,),
         DICT,
-        "What to ask once the site was started, as M(pyweb.stack.probe) takes it. A change after which it is not healthy is undone.",
+        "What to ask once the site was started, as M(pyweb.stack.probe) takes it. A change after "
+        "which it is not healthy is undone.",
     ),
     "processes": Finished(RUNS, INT, "Worker processes.", NOT_FLUP),
     "threads": Finished(RUNS, INT, "Threads of each process.", NOT_FLUP),
@@ -349,15 +371,18 @@ FINISHED = {
         "Bytes of the largest request body.",
         (FRONT,),
         {
-            "front_cherokee": "Bytes of the largest request body. Cherokee has one size for all sites of a server name, so it "
+            "front_cherokee": "Bytes of the largest request body. Cherokee has one size for all "
+            "sites of a server name, so it "
             "takes the largest of theirs.",
-            "front_lighttpd": "Bytes of the largest request body. lighttpd counts in KiB, so the size is rounded up.",
+            "front_lighttpd": "Bytes of the largest request body. lighttpd counts in KiB, so the "
+            "size is rounded up.",
         },
     ),
     "tls": Finished(
         (FRONT,),
         {**DICT, "options": TLS},
-        "HTTPS of the site; with none it has plain HTTP alone. Sites of one server name need the same.",
+        "HTTPS of the site; with none it has plain HTTP alone. Sites of one server name need "
+        "the same.",
     ),
     "extra": Finished(
         (FRONT,),
@@ -365,8 +390,10 @@ FINISHED = {
         "Raw text for the site's own block.",
         (FRONT,),
         {
-            "front_cherokee": "Raw lines for the site's virtual server, whose keys begin behind C(vserver!<number>!), such as "
-            "C(rule!1000000!match = directory). Rules from 1000000 to 1999999 are free and come before the site's own.",
+            "front_cherokee": "Raw lines for the site's virtual server, whose keys begin behind "
+            "C(vserver!<number>!), such as "
+            "C(rule!1000000!match = directory). Rules from 1000000 to 1999999 are free and come "
+            "before the site's own.",
         },
     ),
 }

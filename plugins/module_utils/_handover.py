@@ -4,10 +4,11 @@
 
 """Ports that go from one unit to another without a connection refused.
 
-Between the last listener of the old unit and the first of the new one, a table of our own in nftables drops the packets
-that open a connection (SYN). A client's kernel sends them again after a second (RFC 6298, section 2), and is served
-then. What is open already goes on with the old unit until it is over. The ports are held as elements of a set
-with a time-out, so that the kernel lets them go even where this process is killed.
+Between the last listener of the old unit and the first of the new one, a table of our own in
+nftables drops the packets that open a connection (SYN). A client's kernel sends them again after a
+second (RFC 6298, section 2), and is served then. What is open already goes on with the old unit
+until it is over. The ports are held as elements of a set with a time-out, so that the kernel lets
+them go even where this process is killed.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def drop_rules() -> None:
 
 
 def accepted(texts: list[str], ports: list[int]) -> bool:
-    """Whether no connection to these ports waits to be accepted, by the texts of /proc/net/tcp and /proc/net/tcp6."""
+    """Whether no connection to these ports waits to be accepted, by the texts of /proc/net/tcp and
+    /proc/net/tcp6.
+    """
     for text in texts:
         for line in text.splitlines()[1:]:
             fields = line.split()
@@ -106,14 +109,18 @@ def wait_until(condition: Callable[[], bool], seconds: float, pause: float = 0.0
 
 
 def wait_until_accepted(ports: list[int]) -> None:
-    """Wait for the server to take the connections that the kernel has taken: with the listener they would be reset."""
+    """Wait for the server to take the connections that the kernel has taken: with the listener they
+    would be reset.
+    """
     for pause in (0.05, 0.05):  # the second time for a handshake that was under way
         wait_until(lambda: accepted(tables(), ports), seconds=2)
         time.sleep(pause)
 
 
 def let_go(unit: str, ports: list[int]) -> str | None:
-    """Make a unit stop listening; it goes on with the connections that it has. Returns what went wrong, or None."""
+    """Make a unit stop listening; it goes on with the connections that it has. Returns what went
+    wrong, or None.
+    """
     run(["systemctl", "stop", "--no-block", unit])
     if wait_until(lambda: not listens(tables(), ports), seconds=15):
         return None
@@ -123,8 +130,9 @@ def let_go(unit: str, ports: list[int]) -> str | None:
 def drained(unit: str) -> bool:
     """Whether no process of a front still ends requests of its former configuration.
 
-    Such a process does not listen any more: a worker of nginx or Apache after a graceful reload, or the copy that lighttpd leaves behind.
-    Sites' own processes inside Apache never did, and run as other accounts.
+    Such a process does not listen any more: a worker of nginx or Apache after a graceful reload, or
+    the copy that lighttpd leaves behind. Sites' own processes inside Apache never did, and run as
+    other accounts.
     """
     listening = {
         inode

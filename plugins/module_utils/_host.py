@@ -23,7 +23,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Entry:
-    """What stands at a path: a file's content and mode or a link's target, and the owner and group; numbers where they have no name."""
+    """What stands at a path: a file's content and mode or a link's target, and the owner and group;
+    numbers where they have no name.
+    """
 
     content: bytes | None = None
     target: str | None = None
@@ -79,7 +81,8 @@ def read(path: str) -> Entry | None:
 def write(path: str, entry: Entry | None) -> None:
     """Make a path what the entry says, in one step; None removes it.
 
-    An owner that does not exist yet leaves the file to root alone; write it again when the account is there.
+    An owner that does not exist yet leaves the file to root alone; write it again when the account
+    is there.
     """
     if entry is None:
         remove(path)
@@ -100,7 +103,9 @@ def staged(path: str) -> str:
 
 
 def stage(path: str, entry: Entry) -> None:
-    """Write the new content of a path beside it, with its owner and mode; only a rename is left to do then."""
+    """Write the new content of a path beside it, with its owner and mode; only a rename is left to
+    do then.
+    """
     temporary = staged(path)
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     remove(temporary)
@@ -160,7 +165,9 @@ def must(argv: list[str]) -> None:
 
 
 def give_tree(root: str, uid: int, gid: int) -> None:
-    """Give a directory with all that is in it to an account. It follows no link, also where somebody swaps one for a directory meanwhile."""
+    """Give a directory with all that is in it to an account. It follows no link, also where
+    somebody swaps one for a directory meanwhile.
+    """
     must(["chown", "--recursive", "-P", "--no-dereference", f"{uid}:{gid}", "--", root])
 
 
@@ -170,7 +177,9 @@ def remove_tree(root: str) -> None:
 
 
 def processes_of(uid: int) -> list[int]:
-    """The processes of an account. Who owns their files in /proc does not tell: it is root where they have changed the account."""
+    """The processes of an account. Who owns their files in /proc does not tell: it is root where
+    they have changed the account.
+    """
     found = []
     for path in Path("/proc").iterdir():
         try:
@@ -200,7 +209,8 @@ def end_processes(uid: int) -> None:
 def remove_files_of(uid: int, folders: list[str]) -> None:
     """Remove what an account has left in directories that all may write."""
     there = [folder for folder in folders if os.path.isdir(folder)]
-    # What cannot be removed holds something of somebody else, and others may add and remove meanwhile.
+    # What cannot be removed holds something of somebody else, and others may add and remove
+    # meanwhile.
     run(["find", *there, "-mindepth", "1", "-xdev", "-depth", "-uid", str(uid), "-delete"])
 
 

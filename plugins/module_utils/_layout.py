@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where things are on a host: directories, sockets, ports, units and accounts of the front and of each site. Pure."""
+"""Where things are on a host: directories, sockets, ports, units and accounts of the front and of
+each site. Pure.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ FRONT_GROUP = "www-data"
 HTTP_PORT = 80
 SITES_ROOT = "/srv/www"
 STATE_ROOT = "/var/lib/pyweb"
-# Below the kernel's default range of ephemeral ports (32768 to 60999), above the registered services in common use.
+# Below the kernel's default range of ephemeral ports (32768 to 60999), above the registered
+# services in common use.
 PORTS = range(20000, 30000)
 
 
@@ -47,7 +50,8 @@ def endpoints_of(site: dict[str, Any], hosts: list[str], taken: set[int]) -> lis
     if site["transport"] == "unix":
         path = f"/run/pyweb/{site['name']}/{site['back']}-{site['link']}.sock"
         return [{"transport": "unix", "path": path, "address": path}]
-    # A host may still have the one instance that sites under mod_wsgi shared, which serves until the front has moved.
+    # A host may still have the one instance that sites under mod_wsgi shared, which serves until
+    # the front has moved.
     own = "/own" if site["back"] == "mod_wsgi" else ""
     port = port_of(f"{site['name']}/{site['back']}/{site['link']}{own}", taken)
     written = [(host, f"[{host}]" if ":" in host else host) for host in hosts]
@@ -65,7 +69,9 @@ def unit_of(site: dict[str, Any], front: str) -> str:
 
 
 def slice_of(name: str) -> str:
-    """What holds all that runs for a site. A dash would make it a part of the slice that the words before it name (systemd.slice(5))."""
+    """What holds all that runs for a site. A dash would make it a part of the slice that the words
+    before it name (systemd.slice(5)).
+    """
     return "pyweb-" + name.replace("-", r"\x2d") + ".slice"
 
 
@@ -75,7 +81,9 @@ def is_below(path: str, folder: str) -> bool:
 
 
 def passed(paths: list[str], top: str) -> list[str]:
-    """The directories between a directory and some below it, which a front passes through and does not read."""
+    """The directories between a directory and some below it, which a front passes through and does
+    not read.
+    """
     found = set()
     for path in paths:
         parts = path[len(top) + 1 :].split("/")

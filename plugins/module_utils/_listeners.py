@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a front listens, by the variables of its role: the ports that are its own, and where to probe it. Pure."""
+"""Where a front listens, by the variables of its role: the ports that are its own, and where to
+probe it. Pure.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class Listener:
 def listeners(
     faults: Faults, variable: str, given: dict[str, Any], usual: int
 ) -> tuple[Listener, ...]:
-    """What a list of addresses of the front's role says; each is a port, perhaps after an address and before options."""
+    """What a list of addresses of the front's role says; each is a port, perhaps after an address
+    and before options.
+    """
     found = []
     for text in map(str, given.get(variable) or [usual]):
         known = LISTEN.fullmatch(text)

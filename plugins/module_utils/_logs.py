@@ -16,7 +16,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils._host import run
 LIMIT = 262144  # bytes of a file's end that are read
 # What Apache puts before each line: its time, module, process, perhaps an error code and a client.
 PREFIX = re.compile(r"^(\[[^\]]*\] )+")
-# A process of mod_wsgi that could not load its site (the runtime's pyweb_mod_wsgi.py), and when it began, in seconds since boot.
+# A process of mod_wsgi that could not load its site (the runtime's pyweb_mod_wsgi.py), and when it
+# began, in seconds since boot.
 NOT_LOADED = re.compile(
     r"pyweb: the site (\S+) cannot be loaded by process \d+, begun (\d+\.\d+) s after boot"
 )
@@ -59,7 +60,9 @@ class Logs:
         return f"The last words in {name}:\n" + "\n".join(found) if found else ""
 
     def not_loaded(self, name: str, site: str, moment: float) -> bool:
-        """Whether a process that began after a moment (in seconds since boot) says that it cannot load a site."""
+        """Whether a process that began after a moment (in seconds since boot) says that it cannot
+        load a site.
+        """
         found = (NOT_LOADED.search(line) for line in self.since(name))
         return any(match and match[1] == site and float(match[2]) >= moment for match in found)
 

@@ -10,16 +10,19 @@ import re
 
 # A comment, a quoted or a bare word, or what ends a directive.
 TOKEN = re.compile(
-    r"""(?<![^\s;{}])\#[^\n]* | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | [;{}] | (?:\$\{[^}]*\}|\\.|[^\s;{}])+""",
+    r"""(?<![^\s;{}])\#[^\n]* | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | [;{}]
+    | (?:\$\{[^}]*\}|\\.|[^\s;{}])+""",
     re.VERBOSE | re.DOTALL,
 )
 
 
 def authenticates(text: str) -> bool:
-    """Whether nginx lets no request of a server with this text pass without a user's name and password.
+    """Whether nginx lets no request of a server with this text pass without a user's name and
+    password.
 
-    Its $remote_user is what a client claims: true only behind auth_basic with a file of users, and where nothing else
-    is enough. What a block of its own says, such as a location's, does not hold for the rest of the server.
+    Its $remote_user is what a client claims: true only behind auth_basic with a file of users, and
+    where nothing else is enough. What a block of its own says, such as a location's, does not hold
+    for the rest of the server.
     """
     told: dict[str, list[str]] = {}
     words: list[str] = []

@@ -12,7 +12,9 @@ STATUS = "/var/lib/dpkg/status"
 
 
 def installed(status: str) -> dict[str, set[str]]:
-    """The installed packages, and the names in their dependencies, alternatives and virtual ones among them."""
+    """The installed packages, and the names in their dependencies, alternatives and virtual ones
+    among them.
+    """
     found = {}
     for block in status.split("\n\n"):
         if "\nStatus: install ok installed" in block or "\nStatus: hold ok installed" in block:
@@ -33,7 +35,9 @@ def brought(words: str) -> list[str]:
 
 
 def removable(status: str, ours: set[str], wanted: set[str]) -> list[str]:
-    """Those of our packages that nothing needs any more: none that is wanted, and no package that stays."""
+    """Those of our packages that nothing needs any more: none that is wanted, and no package that
+    stays.
+    """
     there = installed(status)
     going = (ours & set(there)) - wanted
     while needed := {

@@ -2,13 +2,16 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a server's parser complains about, together with the lines that it points at: they exist on no disk when it refuses them."""
+"""What a server's parser complains about, together with the lines that it points at: they exist on
+no disk when it refuses them.
+"""
 
 from __future__ import annotations
 
 import re
 
-# How the parsers name a place. Where one line names several, each includes the next, and the last is where the fault is.
+# How the parsers name a place. Where one line names several, each includes the next, and the last
+# is where the fault is.
 PLACES = (
     re.compile(r"on line (?P<line>\d+) of (?P<path>/[^\s:]+)"),  # Apache httpd
     re.compile(r"source: (?P<path>/\S+) line: (?P<line>\d+)"),  # lighttpd
@@ -23,14 +26,17 @@ MOST = 5
 def explain(words: str, texts: dict[str, str]) -> str:
     """The words of a parser, followed by the lines that they point at.
 
-    texts: the files that were tried, path to text; leave out the secret ones, and no line of theirs is shown.
+    texts: the files that were tried, path to text; leave out the secret ones, and no line of theirs
+    is shown.
     """
     shown = [_excerpt(path, line, texts[path]) for path, line in _places(words, texts)[:MOST]]
     return "\n\n".join([words, *shown])
 
 
 def _places(words: str, texts: dict[str, str]) -> list[tuple[str, int]]:
-    """The places in these texts that the words name, each once; the line is never beyond the text's end."""
+    """The places in these texts that the words name, each once; the line is never beyond the text's
+    end.
+    """
     found: list[tuple[str, int]] = []
     included = False
     for sentence in words.splitlines():

@@ -78,7 +78,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils._tls import (
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._topology import LOOPBACK, Place
 
-# What of a host goes with the sites and servers that it shall have no longer, and how that may be written.
+# What of a host goes with the sites and servers that it shall have no longer, and how that may be
+# written.
 REMOVAL = {"prune": True, "remove_data": False, "remove_packages": False}
 # A file inside the source that says what to install for it.
 PROJECT = "pyproject.toml"
@@ -93,7 +94,9 @@ class PlanError(ValueError):
 
 
 def sample_site(front: str, source: str) -> dict[str, Any]:
-    """The site of an inventory that names none: the catch-all, whose page shows the stack that serves it."""
+    """The site of an inventory that names none: the catch-all, whose page shows the stack that
+    serves it.
+    """
     return {
         "name": "sample",
         "application": "sample:application",
@@ -181,7 +184,8 @@ def _release(site: dict[str, Any], digest: str, runtime: str) -> dict[str, Any]:
 def _timeouts(site: dict[str, Any]) -> dict[str, int]:
     """Every time limit that follows from a site's own, in seconds.
 
-    error_timeout: silence of an application after which Apache answers in its place, under mod_wsgi.
+    error_timeout: silence of an application after which Apache answers in its place, under
+        mod_wsgi.
     answer_timeout: silence of a back after which its front gives up; later than the back itself.
     connect_timeout: for a connection to a back; shorter where another one can be asked.
     retry_after: until a back that was down is asked again; at once where it is the only one.
@@ -212,7 +216,10 @@ def _build(site: dict[str, Any], contents: str) -> str:
         if isinstance(requirements, str)
         else ", ".join(requirements) or "no requirements"
     )
-    return f"{site['name']} - release {site['release']['id']} from {source}{f' ({contents})' if contents else ''}, {site['python']}, {needs}"
+    return (
+        f"{site['name']} - release {site['release']['id']} from "
+        f"{source}{f' ({contents})' if contents else ''}, {site['python']}, {needs}"
+    )
 
 
 def _runtime(site: dict[str, Any]) -> dict[str, str]:
@@ -245,15 +252,18 @@ def _stack(faults: Faults, where: str, site: dict[str, Any], host: Host) -> None
         elif link not in possible:
             faults.add(
                 f"{where}link" if site["link"] else "link",
-                f"{link!r} does not join front {', '.join(fronts) or '(unknown)'} and back {back}; they can use: {', '.join(possible)}",
+                f"{link!r} does not join front {', '.join(fronts) or '(unknown)'} and back {back}; "
+                f"they can use: {', '.join(possible)}",
             )
             link = None
         elif link == EMBEDDED and place.apart and set(place.fronts) != set(place.backs):
             alone = ", ".join(sorted(set(place.fronts) ^ set(place.backs)))
             faults.add(
                 f"{where}link" if site["link"] else "link",
-                f"{link!r} runs inside the front, so that every front has to be a back, too, and every back a front; {alone} is in one of the "
-                f"groups fronts and backs alone; use: {', '.join(each for each in possible if each != EMBEDDED)}",
+                f"{link!r} runs inside the front, so that every front has to be a back, too, and "
+                f"every back a front; {alone} is in one of the "
+                "groups fronts and backs alone; use: "
+                f"{', '.join(each for each in possible if each != EMBEDDED)}",
             )
             link = None
         if link and fronts:
@@ -271,12 +281,15 @@ def _transport(
     stacks: list[tuple[str, str, str]],
     place: Place,
 ) -> str | None:
-    """The transport of a site whose fronts, back and link are known: the chosen one, or the best."""
+    """The transport of a site whose fronts, back and link are known: the chosen one, or the
+    best.
+    """
     if stacks[0][2] == EMBEDDED:
         if site["transport"]:
             faults.add(
                 f"{where}transport",
-                f"{EMBEDDED!r} runs inside front {stacks[0][0]} and has no transport; leave the key out",
+                f"{EMBEDDED!r} runs inside front {stacks[0][0]} and has no transport; leave "
+                "the key out",
             )
         return None
     why = (
@@ -305,14 +318,19 @@ def plan(
 ) -> dict[str, Any]:
     """Settle everything for one host.
 
-    values: front, back, link, transport, tls_profile, sites, prune, remove_data and remove_packages, as the inventory has them; None or missing is the
+    values: front, back, link, transport, tls_profile, sites, prune, remove_data and
+        remove_packages, as the inventory has them; None or missing is the
         default.
-    sources: for each site whose source is a path, its digest, its requirements, and what of it is deployed, in words.
+    sources: for each site whose source is a path, its digest, its requirements, and what of it is
+        deployed, in words.
     runtime: digest of the files that are installed beside every application.
     place: the hosts that are fronts and backs, where it is not this one alone that is both.
-    variables: those of the front's role that say where it comes from, and where it listens; None: not known here, and not asked for.
-    certificates: for each site whose certificate is given, its chain, its private_key, and whether clients may trust it.
+    variables: those of the front's role that say where it comes from, and where it listens; None:
+        not known here, and not asked for.
+    certificates: for each site whose certificate is given, its chain, its private_key, and whether
+        clients may trust it.
     debian: the release of the host, where it is known.
+
     Raises PlanError with all faults.
     """
     faults = Faults()
@@ -383,7 +401,8 @@ def _derive(
     """
     place = host.place
     named = site["requirements"]
-    # What the source says: where the site does not, or where it names a file that pip does not read as a list.
+    # What the source says: where the site does not, or where it names a file that pip does not read
+    # as a list.
     if named is None or (isinstance(named, str) and named.rpartition("/")[2] == PROJECT):
         site["requirements"] = source.get("requirements", [])
     site["back_requirements"] = list(BACKS[site["back"]].requirements)
@@ -416,10 +435,13 @@ def _derive(
 
 
 def _derive_static(site: dict[str, Any], place: Place) -> None:
-    """Where the files are that the front serves, and which of these directories the site writes itself."""
+    """Where the files are that the front serves, and which of these directories the site writes
+    itself.
+    """
     state = f"{STATE_ROOT}/{site['name']}"
     paths = [static["path"] for static in site["static"]]
-    # The link to the current release is the back's; a front alone goes over to a new one by a reload.
+    # The link to the current release is the back's; a front alone goes over to a new one by a
+    # reload.
     release = current_of(site["name"]) if place.is_back else site["release"]["path"]
     site["directories"] = [path for path in paths if not path.startswith("/")]
     site["serves_release"] = bool(site["directories"])
@@ -432,7 +454,9 @@ def _derive_static(site: dict[str, Any], place: Place) -> None:
 
 
 def _cut(sites: list[dict[str, Any]], host: Host) -> dict[str, Any]:
-    """For each role what it is to see, by the table of finished keys; a role sees nothing that it does not use."""
+    """For each role what it is to see, by the table of finished keys; a role sees nothing that it
+    does not use.
+    """
     front, place = host.front, host.place
 
     def part(seer: str, chosen: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a change needs to begin: root, a known release of Debian, ports that no other program has, and accounts of no other purpose under the sites' names."""
+"""What a change needs to begin: root, a known release of Debian, ports that no other program has,
+and accounts of no other purpose under the sites' names.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,21 @@ LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp (proc(5))
 
 
 def not_root() -> str | None:
-    """What a run says that is not root's; without it the first file that it may not open would be named."""
+    """What a run says that is not root's; without it the first file that it may not open would be
+    named.
+    """
     if os.geteuid() == 0:
         return None
-    return f"Nothing was changed: this needs root, and the account on the host is {_account()}; connect as root, or add --become"
+    return (
+        f"Nothing was changed: this needs root, and the account on the host is {_account()}; "
+        "connect as root, or add --become"
+    )
 
 
 def unsupported(path: str = "/etc/os-release") -> str | None:
-    """What a run says on a system that the roles do not know (os-release(5)); it would fail half way there, or serve less than it says."""
+    """What a run says on a system that the roles do not know (os-release(5)); it would fail half
+    way there, or serve less than it says.
+    """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -39,7 +48,10 @@ def unsupported(path: str = "/etc/os-release") -> str | None:
         return None
     name = known.get("PRETTY_NAME", "an unknown system")
     possible = " and ".join(map(str, RELEASES))
-    return f"Nothing was changed: this host runs {name}, and the collection knows Debian {possible}; take a host with one of these"
+    return (
+        f"Nothing was changed: this host runs {name}, and the collection knows Debian "
+        f"{possible}; take a host with one of these"
+    )
 
 
 def unready() -> str | None:
@@ -55,7 +67,9 @@ def _account() -> str:
 
 
 def listeners(tables: list[str], port: int) -> set[str]:
-    """Inode numbers of the sockets that listen on a port, by the texts of /proc/net/tcp and /proc/net/tcp6."""
+    """Inode numbers of the sockets that listen on a port, by the texts of /proc/net/tcp and
+    /proc/net/tcp6.
+    """
     found = set()
     for table in tables:
         for line in table.splitlines()[1:]:
@@ -107,7 +121,9 @@ def tables() -> list[str]:
 
 @dataclass(frozen=True)
 class Holder:
-    """A process that listens on a port that a unit needs, and the unit that it belongs to, if any."""
+    """A process that listens on a port that a unit needs, and the unit that it belongs to, if
+    any.
+    """
 
     port: int
     wanted_by: str
@@ -118,16 +134,22 @@ class Holder:
     def __str__(self) -> str:
         if not self.process and not self.unit:
             find = f"ss -ltnp sport = {self.port}"
-            return f"port {self.port} is taken by a process that cannot be seen from here, and {self.wanted_by} needs it; to find it: {find}"
+            return (
+                f"port {self.port} is taken by a process that cannot be seen from here, and "
+                f"{self.wanted_by} needs it; to find it: {find}"
+            )
         stop = f"systemctl disable --now {self.unit}" if self.unit else f"kill {self.process}"
-        return f"port {self.port} is taken by {self.name} (process {self.process}), and {self.wanted_by} needs it; to free it: {stop}"
+        return (
+            f"port {self.port} is taken by {self.name} (process {self.process}), and "
+            f"{self.wanted_by} needs it; to free it: {stop}"
+        )
 
 
 def taken_port(port: int, unit: str, active: Collection[str] = ()) -> Holder | None:
     """Who holds a port that a unit needs, if it is another.
 
-    active: units that are known to be up. Where the kernel shows no holder (to see another account's handles takes CAP_SYS_PTRACE, which a
-    container may lack), it is one of these.
+    active: units that are known to be up. Where the kernel shows no holder (to see another
+    account's handles takes CAP_SYS_PTRACE, which a container may lack), it is one of these.
     """
     inodes = listeners(tables(), port)
     seen = sorted(holders(inodes).items())
@@ -148,13 +170,19 @@ def foreign_account(name: str, home: str) -> str | None:
         return None
     if found.pw_dir == home:
         return None
-    return f"the account {name} exists on this host for another purpose (home {found.pw_dir}); give the site another name"
+    return (
+        f"the account {name} exists on this host for another purpose (home {found.pw_dir}); "
+        "give the site another name"
+    )
 
 
 def unreadable(path: str, account: str) -> str | None:
     """Why an account cannot serve a directory, if it cannot."""
     if not os.path.isdir(path):
-        return f"{path} is no directory on this host; make it, or name another in the key static of the site"
+        return (
+            f"{path} is no directory on this host; make it, or name another in the key static "
+            "of the site"
+        )
     known = pwd.getpwnam(account)
     test = ["/usr/bin/test", "-r", path, "-a", "-x", path]
     if (
@@ -163,7 +191,10 @@ def unreadable(path: str, account: str) -> str | None:
         ).returncode
         != 0
     ):
-        return f"{path} cannot be read by {account}, the account of the front; let it, by the modes of the directory and of those above it"
+        return (
+            f"{path} cannot be read by {account}, the account of the front; let it, by the "
+            "modes of the directory and of those above it"
+        )
     return None
 
 

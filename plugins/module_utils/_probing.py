@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asks endpoints for a page over their own protocol, as a front would, until they are healthy or the time is over."""
+"""Asks endpoints for a page over their own protocol, as a front would, until they are healthy or
+the time is over.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ HEALTHY = frozenset(range(200, 500)) - {MISDIRECTED}
 REMOTE_ADDR = "127.0.0.1"  # the client that the application is told
 START_TIMEOUT = 30  # seconds until the first healthy answer, where a target names none
 LOOK = 1  # seconds of silence between two looks at whether an answer can still come
-STRANGERS_TIME = 1  # seconds within which a stranger would be answered by what is healthy; one whose packets are dropped waits for all of it
+# seconds within which a stranger would be answered by what is healthy; one whose packets are
+# dropped waits for all of it
+STRANGERS_TIME = 1
 PAUSE_GROWTH = 1.25  # each pause between two tries is so much longer than the one before it ...
 PAUSE_MAX_GROWTH = 10  # ... up to so many times the first
 
@@ -171,7 +175,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the last try saw. Without `fault` the target is healthy; with one it may have answered all the same."""
+    """What the last try saw. Without `fault` the target is healthy; with one it may have answered
+    all the same.
+    """
 
     target: Target
     response: Response | None
@@ -200,7 +206,10 @@ class Outcome:
         if self.late:
             return f"where it takes longer to start, {key}: {{timeout: SECONDS}} gives it more time"
         if self.response is not None and self.response.status != MISDIRECTED:
-            return f"where that is as it should be, name another page or its status by {key}: {{path: /..., status: [...]}}"
+            return (
+                f"where that is as it should be, name another page or its status by {key}: "
+                "{path: /..., status: [...]}"
+            )
         return ""
 
 
@@ -238,14 +247,19 @@ def ask(
     ).response
     if refused is None or refused.status == MISDIRECTED:
         return outcome
-    fault = f"it answers {target.stranger}, too, which is none of its fronts: IPAddressDeny= of systemd has no effect on this host (it needs BPF)"
+    fault = (
+        f"it answers {target.stranger}, too, which is none of its fronts: IPAddressDeny= of "
+        "systemd has no effect on this host (it needs BPF)"
+    )
     return replace(outcome, fault=fault, target=replace(target, hint=None))
 
 
 def _ask(
     target: Target, timeout: float, body_limit: int | None, doubt: Doubt | None = None
 ) -> Outcome:
-    """Ask once. ProtocolError only for a target that cannot be asked; all that goes wrong after that is a fault."""
+    """Ask once. ProtocolError only for a target that cannot be asked; all that goes wrong after
+    that is a fault.
+    """
     data = _encode(target)
     decoder = DECODERS[target.link](body_limit=body_limit)
     begin = time.monotonic()
@@ -280,7 +294,8 @@ def wait_until_healthy(
     """Ask all targets side by side, each until it is healthy or its time is over.
 
     timeout: instead of each target's own; 0 asks once.
-    try_timeout: for one try, which otherwise may take all the time that is left: who is asked may be starting.
+    try_timeout: for one try, which otherwise may take all the time that is left: who is asked may
+        be starting.
     doubt: asked about a target that does not answer; what it says ends the wait.
     """
     if not targets:
@@ -305,7 +320,8 @@ def wait_until_healthy(
             pause = min(pause * PAUSE_GROWTH, interval * PAUSE_MAX_GROWTH)
             tries += 1
 
-    # A thread each, so that no target waits for another's time-outs; a sleeping thread costs next to nothing.
+    # A thread each, so that no target waits for another's time-outs; a sleeping thread costs next
+    # to nothing.
     with ThreadPoolExecutor(max_workers=len(targets)) as pool:
         return list(pool.map(wait_for, targets))
 
@@ -320,7 +336,9 @@ def _encode(target: Target) -> bytes:
 def _exchange(
     target: Target, data: bytes, decoder: ResponseDecoder, deadline: float, doubt: Doubt | None
 ) -> bytes | None:
-    """Feed the decoder with the answer. Returns the certificate that was served, if one had to be."""
+    """Feed the decoder with the answer. Returns the certificate that was served, if one had to
+    be.
+    """
     with _connect(target, deadline) as connection:
         served = (
             connection.getpeercert(binary_form=True)
@@ -348,7 +366,8 @@ def _connect(target: Target, deadline: float) -> socket.socket:
     connection = target.endpoint.connect(_left(deadline))
     if target.certificate is None:
         return connection
-    # Whoever issued it: the one in the file has to be served, and not any that somebody vouches for.
+    # Whoever issued it: the one in the file has to be served, and not any that somebody vouches
+    # for.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

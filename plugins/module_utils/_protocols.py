@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a front says to a back and hears from it: requests to bytes, bytes to responses. No sockets here.
+"""What a front says to a back and hears from it: requests to bytes, bytes to responses. No sockets
+here.
 
 Cited below by number of section:
   RFC 9110, RFC 9112   HTTP semantics, HTTP/1.1
@@ -36,7 +37,8 @@ FCGI_BEGIN_REQUEST, FCGI_END_REQUEST, FCGI_PARAMS, FCGI_STDIN, FCGI_STDOUT, FCGI
 )
 FCGI_RESPONDER = 1
 FCGI_REQUEST_ID = 1  # one request a connection, so any number but 0 serves (FastCGI 3.3)
-FCGI_MAX_CONTENT = 65528  # the largest multiple of 8 that the length's two bytes hold, so that no padding is needed
+# the largest multiple of 8 that the length's two bytes hold, so that no padding is needed
+FCGI_MAX_CONTENT = 65528
 FCGI_REFUSALS = {
     1: "it cannot multiplex",
     2: "it is overloaded",
@@ -112,7 +114,9 @@ class Request:
         self.split_path()
 
     def split_path(self) -> tuple[str, str]:
-        """SCRIPT_NAME and PATH_INFO: the mount, and what is left of the decoded path (RFC 3875 4.1.5, 4.1.13)."""
+        """SCRIPT_NAME and PATH_INFO: the mount, and what is left of the decoded path (RFC 3875
+        4.1.5, 4.1.13).
+        """
         path = unquote_to_bytes(self.target.partition("?")[0])
         mount = self.script_name.encode(errors="replace")
         if mount and not (mount.startswith(b"/") and (path + b"/").startswith(mount + b"/")):
@@ -147,9 +151,11 @@ def _values(headers: Sequence[tuple[str, str]], name: str) -> list[str]:
 
 
 def cgi_environ(request: Request) -> dict[str, str]:
-    """The variables of a request (RFC 3875 4.1) as PEP 3333 wants them; every value is Latin-1 text.
+    """The variables of a request (RFC 3875 4.1) as PEP 3333 wants them; every value is Latin-1
+    text.
 
-    FastCGI, SCGI and uwsgi differ only in how they write these down. REQUEST_URI, REQUEST_SCHEME and HTTPS are
+    FastCGI, SCGI and uwsgi differ only in how they write these down. REQUEST_URI, REQUEST_SCHEME
+    and HTTPS are
     in no RFC: they are what every front sends.
     """
     script_name, path_info = request.split_path()
@@ -208,7 +214,9 @@ def encode_http(request: Request) -> bytes:
 
 
 def encode_fastcgi(request: Request) -> bytes:
-    """FastCGI 5.1 to 5.3: begin, without the flag that keeps the connection; the variables; the body."""
+    """FastCGI 5.1 to 5.3: begin, without the flag that keeps the connection; the variables; the
+    body.
+    """
     params = b"".join(_fastcgi_pair(name, value) for name, value in _environ_bytes(request))
     return (
         _fastcgi_record(FCGI_BEGIN_REQUEST, struct.pack("!HB5x", FCGI_RESPONDER, 0))
@@ -244,7 +252,9 @@ def _fastcgi_record(kind: int, content: bytes) -> bytes:
 
 
 def encode_scgi(request: Request) -> bytes:
-    """SCGI: a netstring of variables, CONTENT_LENGTH the first of them and SCGI=1 among them, then the body."""
+    """SCGI: a netstring of variables, CONTENT_LENGTH the first of them and SCGI=1 among them, then
+    the body.
+    """
     variables = _environ_bytes(request)  # which begins with CONTENT_LENGTH
     variables.insert(1, (b"SCGI", b"1"))
     for name, value in variables:
@@ -255,7 +265,9 @@ def encode_scgi(request: Request) -> bytes:
 
 
 def encode_uwsgi(request: Request) -> bytes:
-    """uwsgi: modifier1 0 (Python), the size of the variables, modifier2 0, the variables, then the body."""
+    """uwsgi: modifier1 0 (Python), the size of the variables, modifier2 0, the variables, then the
+    body.
+    """
     sizes = struct.Struct("<H")
     variables = _environ_bytes(request)
     total = sum(len(name) + len(value) + 2 * sizes.size for name, value in variables)
@@ -268,10 +280,11 @@ def encode_uwsgi(request: Request) -> bytes:
 
 
 class ResponseDecoder:
-    """An answer, read from pieces of any size: `feed` each, `close` at the end of the stream, until `finished`.
+    """An answer, read from pieces of any size: `feed` each, `close` at the end of the stream, until
+    `finished`.
 
-    Keeps `body_limit` bytes of the body (None: all) and counts the rest. What follows the answer is ignored.
-    A malformed answer raises ProtocolError, one that ends too early IncompleteError.
+    Keeps `body_limit` bytes of the body (None: all) and counts the rest. What follows the answer is
+    ignored. A malformed answer raises ProtocolError, one that ends too early IncompleteError.
     """
 
     def __init__(self, method: str = "GET", body_limit: int | None = None) -> None:
@@ -422,7 +435,9 @@ class HttpResponseDecoder(ResponseDecoder):
 
 
 class CgiResponseDecoder(HttpResponseDecoder):
-    """RFC 3875 6: the answer over SCGI and uwsgi. uWSGI begins it with an HTTP status line over uwsgi (RFC 3875 5)."""
+    """RFC 3875 6: the answer over SCGI and uwsgi. uWSGI begins it with an HTTP status line over
+    uwsgi (RFC 3875 5).
+    """
 
     def _parse_head(self, lines: list[bytes]) -> tuple[int, str, list[tuple[str, str]]]:
         if lines[0].startswith(b"HTTP/"):
@@ -440,11 +455,14 @@ class CgiResponseDecoder(HttpResponseDecoder):
         return int(match[1]), match[2] or "", headers
 
     def _is_chunked(self, headers: list[tuple[str, str]]) -> bool:
-        return False  # what frames a connection is not the application's to say: PEP 3333, "Other HTTP Features"
+        # what frames a connection is not the application's to say: PEP 3333, "Other HTTP Features"
+        return False
 
 
 class FastCgiResponseDecoder(ResponseDecoder):
-    """FastCGI 3.3, 5.3 and 5.5: records that carry a CGI answer, and what the application logs (`stderr`)."""
+    """FastCGI 3.3, 5.3 and 5.5: records that carry a CGI answer, and what the application logs
+    (`stderr`).
+    """
 
     def __init__(self, method: str = "GET", body_limit: int | None = None) -> None:
         super().__init__(method, body_limit)

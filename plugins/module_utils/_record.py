@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the collection has on a host: one record for each set, with everything that has to go when the set no longer wants it."""
+"""What the collection has on a host: one record for each set, with everything that has to go when
+the set no longer wants it.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,15 @@ from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry, wr
 RECORDS = Path("/var/lib/pyweb/.changes")
 # Not below /run/lock, where every account may be first to make it.
 LOCK = Path("/run/pyweb.lock")
-# Of each: a mapping of its name to what is known of it, among it the site that it belongs to and whether it is leaving,
-# which means that nobody wants it any longer and it is still there.
+# Of each: a mapping of its name to what is known of it, among it the site that it belongs to and
+# whether it is leaving, which means that nobody wants it any longer and it is still there.
 KINDS = ("files", "units", "accounts", "directories")
 
 
 def lock() -> None:
-    """Wait for other runs on this host to end their step. The kernel lets go when this process ends, however it does."""
+    """Wait for other runs on this host to end their step. The kernel lets go when this process
+    ends, however it does.
+    """
     fcntl.flock(os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
 
 
@@ -49,7 +53,9 @@ class Record:
         return sorted(set(self.items[kind]) - set(wanted))
 
     def leaving(self, kind: str, all_of_it: bool = False) -> list[str]:
-        """What is leaving; all_of_it: as if the whole set were. Data that is kept has left already."""
+        """What is leaving; all_of_it: as if the whole set were. Data that is kept has left
+        already.
+        """
         return sorted(
             key
             for key, item in self.items[kind].items()
@@ -57,7 +63,9 @@ class Record:
         )
 
     def claim(self, kind: str, wanted: dict[str, dict[str, Any]]) -> None:
-        """Take in what is wanted of a kind; the rest is leaving. What is known of an item stays known."""
+        """Take in what is wanted of a kind; the rest is leaving. What is known of an item stays
+        known.
+        """
         for key, item in self.items[kind].items():
             item["leaving"] = key not in wanted and not item.get("parked")
         for key, item in wanted.items():
@@ -83,7 +91,9 @@ class Record:
 
 
 class Packages:
-    """Debian packages: those that the collection has brought to this host, with what they needed, and what each set wants of them."""
+    """Debian packages: those that the collection has brought to this host, with what they needed,
+    and what each set wants of them.
+    """
 
     def __init__(self) -> None:
         self._path = RECORDS / "packages"
@@ -120,7 +130,9 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def records() -> list[Record]:
-    """All records of this host: fronts first, then backs, then what these stand on, so that each goes before what it needs."""
+    """All records of this host: fronts first, then backs, then what these stand on, so that each
+    goes before what it needs.
+    """
     names = sorted(
         (path.stem for path in RECORDS.glob("[!.]*.json")),
         key=lambda name: (not is_front(name), not name.startswith("back_"), name),
@@ -129,7 +141,9 @@ def records() -> list[Record]:
 
 
 def elsewhere(kind: str, key: str, but: str) -> dict[str, Any] | None:
-    """What the record of another set knows of something that it has; rather of one that wants it than of one that it is leaving."""
+    """What the record of another set knows of something that it has; rather of one that wants it
+    than of one that it is leaving.
+    """
     found = [
         record.items[kind][key]
         for record in records()

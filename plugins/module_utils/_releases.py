@@ -45,9 +45,11 @@ def complete(site: dict[str, Any], wanted: str | None) -> bool:
 
 
 def outward_links(root: str) -> list[tuple[str, str]]:
-    """Links of a release, relative to it, that lead out of it, and where to; the interpreter's are left out.
+    """Links of a release, relative to it, that lead out of it, and where to; the interpreter's are
+    left out.
 
-    All of a release is root's, and so are others' files, so that no front could tell such a link from one of its own.
+    All of a release is root's, and so are others' files, so that no front could tell such a link
+    from one of its own.
     """
     inside = os.path.realpath(root)
     found = []
@@ -72,7 +74,8 @@ def lacking(site: dict[str, Any]) -> list[str]:
     """What is wrong with a release that has not all directories of its site's static files."""
     release = Path(site["release"]["path"])
     return [
-        f"sites[{site['name']}].static: {path!r} is no directory in the release; what makes it, such as collectstatic, "
+        f"sites[{site['name']}].static: {path!r} is no directory in the release; what makes it, "
+        "such as collectstatic, "
         "has to run before the source is deployed, and an empty directory does not travel"
         for path in site.get("directories") or ()
         if not (release / path).is_dir()

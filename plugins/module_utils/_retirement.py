@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The end of what no set of a host wants any longer: units, files, accounts and directories, as the records name them."""
+"""The end of what no set of a host wants any longer: units, files, accounts and directories, as the
+records name them.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils._units import take_dow
 NO_SUCH_USER = 6  # an exit status of userdel(8)
 # Seconds for what a reload of the front has told to end.
 GRACE = 5
-# Where every account may leave files; below /tmp and /var/tmp also the private directories of units that still run.
+# Where every account may leave files; below /tmp and /var/tmp also the private directories of units
+# that still run.
 OPEN_TO_ALL = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock")
 
 
@@ -80,7 +83,9 @@ class Retirement:
         ]
 
     def take_down(self) -> None:
-        """Stop and disable units; one that ran before the collection came runs on without it. With a site's slice ends all that it holds."""
+        """Stop and disable units; one that ran before the collection came runs on without it. With
+        a site's slice ends all that it holds.
+        """
         take_down(
             self.ends("units")
             + [os.path.basename(path) for path in self.ends("files") if path.endswith(".slice")]
@@ -120,7 +125,9 @@ class Retirement:
             self._bring_back(former)
 
     def _leave_nothing_of(self, account: str) -> None:
-        """The account's number may be the next site's: no process and no file of its own shall be left for that one."""
+        """The account's number may be the next site's: no process and no file of its own shall be
+        left for that one.
+        """
         try:
             uid = pwd.getpwnam(account).pw_uid
         except KeyError:
@@ -176,7 +183,9 @@ class Retirement:
 
 
 def remove_folders(sets: list[str]) -> None:
-    """Remove the directories that were made for files, where they are empty now; a set that has nothing else is forgotten."""
+    """Remove the directories that were made for files, where they are empty now; a set that has
+    nothing else is forgotten.
+    """
     for record in records():
         folders = [
             path for path, item in record.items["directories"].items() if item["holds"] == "others"
@@ -191,7 +200,8 @@ def remove_folders(sets: list[str]) -> None:
 
 
 def take_down_all(retirements: list[Retirement], patience: float) -> bool:
-    """Stop the units that go: fronts first, backs when the fronts that stay have drained their former configuration.
+    """Stop the units that go: fronts first, backs when the fronts that stay have drained their
+    former configuration.
 
     patience: seconds to wait for that at most. Returns whether they have.
     """

@@ -35,7 +35,9 @@ def flag(faults: Faults, where: str, value: Any, default: bool) -> bool:
 
 
 def mistyped_variables(values: dict[str, Any], options: dict[str, dict[str, Any]]) -> list[str]:
-    """Faults of the roles' variables (name to value, which may be a template): a list or a boolean that is given as another text, as -e does."""
+    """Faults of the roles' variables (name to value, which may be a template): a list or a boolean
+    that is given as another text, as -e does.
+    """
     types = {
         name: option.get("type", "str")
         for known in options.values()
@@ -47,7 +49,8 @@ def mistyped_variables(values: dict[str, Any], options: dict[str, dict[str, Any]
             continue
         if types.get(name) == "list" and not isinstance(value, list):
             faults.append(
-                f"{name}: expected a list, got {value!r}; with -e write JSON: '{{\"{name}\": [...]}}'"
+                f'{name}: expected a list, got {value!r}; with -e write JSON: \'{{"{name}": '
+                "[...]}'"
             )
         if (
             types.get(name) == "bool"
@@ -59,7 +62,9 @@ def mistyped_variables(values: dict[str, Any], options: dict[str, dict[str, Any]
 
 
 def unknown_variables(names: Iterable[str], options: dict[str, set[str]]) -> list[str]:
-    """Faults of variables that carry a server role's prefix and are not among its options (role name to names of options)."""
+    """Faults of variables that carry a server role's prefix and are not among its options (role
+    name to names of options).
+    """
     return [
         f"{name}: the role {role} has no such variable{nearest(name, known)}"
         for role, known in sorted(options.items())

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A change of a host that works or never happened: files, then the commands and units that take them up, then the probe of both.
+"""A change of a host that works or never happened: files, then the commands and units that take
+them up, then the probe of both.
 
 Where a step fails, the files are put back and the same commands and units take up the old ones.
 """
@@ -47,7 +48,9 @@ from ansible_collections.pyweb.stack.plugins.module_utils._units import (
 
 
 def below(owned: Iterable[str], names: Iterable[str]) -> list[str]:
-    """The paths that are meant: each itself, or the owned ones below it where it ends with a slash."""
+    """The paths that are meant: each itself, or the owned ones below it where it ends with a
+    slash.
+    """
     folders = tuple(name for name in names if name.endswith("/"))
     return sorted(
         {name for name in names if not name.endswith("/")}
@@ -74,7 +77,9 @@ def made(record: Record) -> dict[str, dict[str, Any]]:
 
 
 class Rollout:
-    """Makes the host work with the files of a change: commands that read them, then units; and goes back where that fails."""
+    """Makes the host work with the files of a change: commands that read them, then units; and goes
+    back where that fails.
+    """
 
     def __init__(
         self, change: Change, units: list[Unit], parameters: dict[str, Any], takeover: list[Holder]
@@ -246,7 +251,9 @@ class Rollout:
         packages.save()
 
     def carry_through(self, different: list[str], check: list[str]) -> str | None:
-        """Change these paths and have them taken up, or go back. Returns what went wrong and how it is now, or None."""
+        """Change these paths and have them taken up, or go back. Returns what went wrong and how it
+        is now, or None.
+        """
         if different:
             self._look(different)
         # While their files are still there, so that nothing of them stays behind.
@@ -261,7 +268,9 @@ class Rollout:
         return problem and self._go_back(problem, different)
 
     def _take_up(self, different: list[str], check: list[str]) -> str | None:
-        """Do it all, in order. Returns what went wrong, if anything; the work that was begun is in self.work."""
+        """Do it all, in order. Returns what went wrong, if anything; the work that was begun is in
+        self.work.
+        """
         if any(path.startswith("/etc/systemd/system/") for path in different):
             run(["systemctl", "daemon-reload"])
         digests = self.digests()
@@ -294,7 +303,9 @@ class Rollout:
         return carry_out(self.work) or self._failed()
 
     def _hand_over(self, ports: list[int], different: list[str]) -> str | None:
-        """Start our units anew, or in the place of other fronts' units, while new connections wait."""
+        """Start our units anew, or in the place of other fronts' units, while new connections
+        wait.
+        """
         longest = max(
             (target.timeout or START_TIMEOUT for target in self._targets), default=START_TIMEOUT
         )
@@ -316,7 +327,10 @@ class Rollout:
                 return problem
             if held.fault:
                 seconds = time.monotonic() - begin
-                self.warning = f"New connections were refused for about {seconds:.1f} s, since they could not be made to wait: {held.fault}"
+                self.warning = (
+                    f"New connections were refused for about {seconds:.1f} s, since "
+                    f"they could not be made to wait: {held.fault}"
+                )
         if self._stopped:
             # Not at the next boot either.
             run(["systemctl", "--quiet", "disable", *self._stopped])
@@ -346,7 +360,9 @@ class Rollout:
         return "\n".join(words)
 
     def _put_back(self, different: list[str]) -> None:
-        """The old files, and what has read the new ones reads them again; then what had to stop for that starts. Once is enough."""
+        """The old files, and what has read the new ones reads them again; then what had to stop for
+        that starts. Once is enough.
+        """
         if self._is_back:
             return
         self._is_back = True
@@ -365,7 +381,9 @@ class Rollout:
             run(["systemctl", "start", unit])
 
     def _look(self, different: list[str]) -> None:
-        """See which targets of what is up, and is going to start anew, are healthy before the change."""
+        """See which targets of what is up, and is going to start anew, are healthy before the
+        change.
+        """
         if self._takeover:
             return
         verbs = self.decide(expecting=different).verbs
@@ -387,7 +405,9 @@ class Rollout:
             (self._well if outcome.fault is None else self._ill).add(outcome.target.name)
 
     def _touched(self, verbs: Collection[str], sites: Collection[str]) -> list[Target]:
-        """The targets of what starts anew: of these units, and of sites whose commands run; where all are verified, all of them."""
+        """The targets of what starts anew: of these units, and of sites whose commands run; where
+        all are verified, all of them.
+        """
         if not verbs and not sites:
             return []
         every = self._parameters["verify"]
@@ -398,7 +418,8 @@ class Rollout:
         ]
 
     def _failed(self, mark: int = 0) -> str | None:
-        """Which targets of the change are not healthy after it, if any: what is up may still answer nothing but errors.
+        """Which targets of the change are not healthy after it, if any: what is up may still answer
+        nothing but errors.
 
         One of another site that was ill before does not count.
         """
@@ -424,7 +445,10 @@ class Rollout:
             return f"{words}\nIt was unhealthy before the run, too; what the run changed is kept."
         if self.work.verbs or self.ran:
             return f"{words}\nIt was healthy right after the change, which is kept."
-        return f"{words}\nThis run changed nothing of {self._parameters['name']}; what else it changed is kept."
+        return (
+            f"{words}\nThis run changed nothing of {self._parameters['name']}; what else it "
+            "changed is kept."
+        )
 
     def _ask(
         self, targets: list[Target], timeout: float | None = None, doubting: bool = True
@@ -455,7 +479,9 @@ class Rollout:
         return "\n".join([*map(str, wrong), *quotes]) or None
 
     def _quotes(self, wrong: list[Outcome]) -> list[str]:
-        """The last words in the logs of what is not healthy; of many it would be too much to read."""
+        """The last words in the logs of what is not healthy; of many it would be too much to
+        read.
+        """
         logs = dict.fromkeys(
             log for outcome in wrong if (log := outcome.target.log or outcome.target.unit)
         )

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The vocabulary of a site: its keys, their types, units, defaults and limits, and the faults of what does not keep to them."""
+"""The vocabulary of a site: its keys, their types, units, defaults and limits, and the faults of
+what does not keep to them.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +136,8 @@ HEALTH_PATH = re.compile(
 FILE_PATH = re.compile(r"[\w./@+~-]+", re.ASCII)
 
 
-# NUL, surrogates and noncharacters: systemd refuses a whole file for one of them, and UTF-8 cannot even write the surrogates.
+# NUL, surrogates and noncharacters: systemd refuses a whole file for one of them, and UTF-8 cannot
+# even write the surrogates.
 NOT_TEXT = re.compile(
     "[\0\ud800-\udfff\ufdd0-\ufdef"
     + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
@@ -142,7 +145,8 @@ NOT_TEXT = re.compile(
 )
 
 
-# Apache's classes of directives for .htaccess files; who may write such a file with FileInfo can make Apache reach other sites' sockets.
+# Apache's classes of directives for .htaccess files; who may write such a file with FileInfo can
+# make Apache reach other sites' sockets.
 OVERRIDES = ("AuthConfig", "FileInfo", "Indexes", "Limit")
 
 
@@ -222,7 +226,8 @@ def _name(given: Any) -> str:
         )
     if value in RESERVED_NAMES:
         raise Fault(
-            f"{value!r} is an account or group of the system, and a site's account is named after it; choose another name"
+            f"{value!r} is an account or group of the system, and a site's account is named after "
+            "it; choose another name"
         )
     return value
 
@@ -235,11 +240,13 @@ def _server_name(given: Any) -> str:
             f"{value!r} is not {wanted}"
             + ("; write its form in ASCII (xn--...)" if not value.isascii() else "")
         )
-    # Apache and lighttpd take a number there for an address's, and Apache no last label that begins with a digit (RFC 1123, section 2.1).
+    # Apache and lighttpd take a number there for an address's, and Apache no last label that begins
+    # with a digit (RFC 1123, section 2.1).
     _before, dot, last = value.rpartition(".")
     if (last.isdigit() or (dot and last[0].isdigit())) and not ADDRESS.fullmatch(value):
         raise Fault(
-            f"{value!r} has a last label that begins with a digit, as only an address such as 192.0.2.1 has; choose another name"
+            f"{value!r} has a last label that begins with a digit, as only an address such as "
+            "192.0.2.1 has; choose another name"
         )
     return value
 
@@ -266,7 +273,8 @@ def _mount(value: Any) -> str:
 def _variables(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise Fault(
-            f"expected a mapping of names to values, got {kind_of(value)}; write each as NAME: value"
+            f"expected a mapping of names to values, got {kind_of(value)}; write each as "
+            "NAME: value"
         )
     return dict(gather(_variable, value.items()))
 
@@ -275,7 +283,8 @@ def _variable(pair: tuple[Any, ...]) -> tuple[str, str]:
     key, item = pair
     if not isinstance(key, str) or not VARIABLE.fullmatch(key):
         raise Fault(
-            f"{key!r} is not the name of an environment variable: letters, digits and underscores, no digit first"
+            f"{key!r} is not the name of an environment variable: letters, digits and underscores, "
+            "no digit first"
         )
     if key.startswith("PYWEB_") and key != "PYWEB_FRONT":
         raise Fault(f"{key!r} is set by the collection; choose a name without the prefix PYWEB_")
@@ -292,12 +301,14 @@ def _variable(pair: tuple[Any, ...]) -> tuple[str, str]:
         )
     if NOT_TEXT.search(str(item)):
         raise Fault(
-            f"the value of {key!r} has a character that systemd takes in no environment: NUL, or one that is no character of Unicode"
+            f"the value of {key!r} has a character that systemd takes in no environment: NUL, or "
+            "one that is no character of Unicode"
         )
     size = len(f"{key}={item}".encode()) + 1
     if size > VARIABLE_SIZE:
         raise Fault(
-            f"{key!r} and its value take {size} bytes, and Linux takes at most {VARIABLE_SIZE}; put the text into a file, and name the file"
+            f"{key!r} and its value take {size} bytes, and Linux takes at most {VARIABLE_SIZE}; "
+            "put the text into a file, and name the file"
         )
     return str(key), str(item)
 
@@ -339,7 +350,8 @@ def _requirement(given: Any) -> str:
     value = text(None, "a requirement such as Django==5.2 (PEP 508)")(given)
     if value.startswith("-") or not value.strip() or not value.isprintable():
         raise Fault(
-            f"{value!r} is not a requirement such as Django==5.2 (PEP 508); options of pip belong in a requirements file"
+            f"{value!r} is not a requirement such as Django==5.2 (PEP 508); options of pip belong "
+            "in a requirements file"
         )
     return value
 
@@ -363,14 +375,16 @@ def _source(value: Any) -> dict[str, Any]:
     possible = ", ".join(SOURCES)
     if not isinstance(value, dict):
         raise Fault(
-            f"expected a mapping with exactly one of {possible}, got {shown(value)}; write source: {{path: ...}}"
+            f"expected a mapping with exactly one of {possible}, got {shown(value)}; write source: "
+            "{path: ...}"
         )
     for key in value:
         if key not in (*SOURCES, "git", "archive"):
             raise Fault(f"{key!r} is unknown; possible: {possible}{nearest(str(key), SOURCES)}")
     if len(value) != 1:
         raise Fault(
-            f"exactly one source is possible, got {', '.join(sorted(value)) or 'none'}; possible: {possible}"
+            f"exactly one source is possible, got {', '.join(sorted(value)) or 'none'}; possible: "
+            f"{possible}"
         )
     ((key, item),) = value.items()
     if key not in SOURCES:
@@ -381,7 +395,8 @@ def _source(value: Any) -> dict[str, Any]:
 def _extra(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise Fault(
-            f"expected a mapping of front to raw configuration text, got {kind_of(value)}; write extra: {{nginx: ...}}"
+            f"expected a mapping of front to raw configuration text, got {kind_of(value)}; write "
+            "extra: {nginx: ...}"
         )
     return dict(gather(_extra_text, value.items()))
 
@@ -406,7 +421,8 @@ def _memory(value: Any) -> str:
     size = int(found[1]) << {"K": 10, "M": 20, "G": 30, "T": 40}[found[2]]
     if not LEAST_MEMORY <= size <= 2**50:
         raise Fault(
-            f"{value!r} is out of reach: from {LEAST_MEMORY >> 20}M, below which Python hardly starts, to 1024T"
+            f"{value!r} is out of reach: from {LEAST_MEMORY >> 20}M, below which Python hardly "
+            "starts, to 1024T"
         )
     return str(value)
 
@@ -435,7 +451,8 @@ def _statuses(value: Any) -> list[int]:
     found = each(number(200, 599, "a status"), "statuses", "status: [200]")(value)
     if not found:
         raise Fault(
-            "an empty list, which no answer satisfies; write status: [200], or leave the key out for any below 500"
+            "an empty list, which no answer satisfies; write status: [200], or leave the key out "
+            "for any below 500"
         )
     return found
 
@@ -476,7 +493,8 @@ STATIC_KEYS = {
     "path": Key(
         _directory,
         REQUIRED,
-        "directory: absolute, or inside the release; one below /var/lib/pyweb/<site> is made for the site to write",
+        "directory: absolute, or inside the release; one below /var/lib/pyweb/<site> is made for "
+        "the site to write",
     ),
     "max_age": Key(
         optional(number(0, 315360000, "seconds")),
@@ -518,12 +536,14 @@ SITE_KEYS = {
     "source": Key(
         _source,
         REQUIRED,
-        "exactly one of path (a directory on the controller) and package (a package index's requirement)",
+        "exactly one of path (a directory on the controller) and package (a package index's "
+        "requirement)",
     ),
     "requirements": Key(
         optional(_requirements),
         None,
-        "requirements, or a requirements file inside the source; default: its requirements.txt, or what its pyproject.toml says",
+        "requirements, or a requirements file inside the source; default: its requirements.txt, or "
+        "what its pyproject.toml says",
     ),
     "python": Key(
         text(PYTHON, "a Python interpreter such as python3 or /usr/bin/python3.13"),
@@ -545,12 +565,14 @@ SITE_KEYS = {
     "memory_max": Key(
         optional(_memory),
         None,
-        "memory of all that runs for the site, such as 512M; none: 80 % of the host for all sites together",
+        "memory of all that runs for the site, such as 512M; none: 80 % of the host for all sites "
+        "together",
     ),
     "cpu_quota": Key(
         optional(_cpu),
         None,
-        "processor time of all that runs for the site, such as 150%; none: an equal share where it is short",
+        "processor time of all that runs for the site, such as 150%; none: an equal share where it "
+        "is short",
     ),
     "tasks_max": Key(
         optional(number(16, 4194304, "processes and threads")),
@@ -583,7 +605,9 @@ SITE_KEYS = {
 def _check_keys(
     faults: Faults, where: str, raw: dict[str, Any], keys: dict[str, Key]
 ) -> dict[str, Any]:
-    """The values of all keys: the default where one is not given, None where it is wrong. What is absent needs nothing but its name."""
+    """The values of all keys: the default where one is not given, None where it is wrong. What is
+    absent needs nothing but its name.
+    """
     done: dict[str, Any] = {}
     for given in raw:
         if given not in keys:
@@ -608,7 +632,9 @@ def _check_keys(
 
 
 def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict[str, Any] | None:
-    """Check one site and fill in its defaults; what is wrong goes to faults. Returns None where it is no mapping at all."""
+    """Check one site and fill in its defaults; what is wrong goes to faults. Returns None where it
+    is no mapping at all.
+    """
     if not isinstance(raw, dict):
         faults.add(
             f"sites[{number_of_site}]",
@@ -624,13 +650,15 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict[str, Any] 
     if isinstance(site["requirements"], str) and "package" in (site["source"] or {}):
         faults.add(
             f"{where}requirements",
-            f"{site['requirements']!r} is a file inside the source, and a package has none; write a list: [Django==5.2]",
+            f"{site['requirements']!r} is a file inside the source, and a package has none; write "
+            "a list: [Django==5.2]",
         )
     health = site["health"]
     if not isinstance(health, dict):
         faults.add(
             f"{where}health",
-            f"expected a mapping with path, status or timeout, got {shown(health)}; write health: {{path: /health}}",
+            f"expected a mapping with path, status or timeout, got {shown(health)}; write health: "
+            "{path: /health}",
         )
         health = {}
     site["health"] = _check_keys(faults, f"{where}health.", health, HEALTH_KEYS)
@@ -639,7 +667,8 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict[str, Any] 
     if not isinstance(static, list):
         faults.add(
             f"{where}static",
-            f"expected a list of mappings with url and path, got {kind_of(static)}; write static: [{{url: /static/, path: static/}}]",
+            f"expected a list of mappings with url and path, got {kind_of(static)}; write static: "
+            "[{url: /static/, path: static/}]",
         )
         return {**site, "label": label}
     for number_of_item, item in enumerate(static):

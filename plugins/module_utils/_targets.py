@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What to probe: each site through the front, on its own back, and on the backs of other hosts. Pure."""
+"""What to probe: each site through the front, on its own back, and on the backs of other hosts.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
 
 
 def request_host(server_names: list[str], taken: set[str]) -> str:
-    """A name that leads to a site and to no other: where it has a wildcard or none, one that no site names."""
+    """A name that leads to a site and to no other: where it has a wildcard or none, one that no
+    site names.
+    """
     name = next(iter(server_names), None)
     possible = (
         (
@@ -47,7 +51,9 @@ def target_of(
 def front_target(
     site: dict[str, Any], front: str, listener: Listener, place: Place
 ) -> dict[str, Any]:
-    """The site as clients reach it. Its tracebacks are in the log of its back, where that is on this host."""
+    """The site as clients reach it. Its tracebacks are in the log of its back, where that is on
+    this host.
+    """
     through = {"transport": "tcp", "host": listener.host, "port": listener.port}
     log = f"{site['unit']}.service" if place.is_back else None
     target = {**target_of(site, "http", through, FRONTS[front].unit), "log": log}
@@ -73,7 +79,10 @@ def upstreams_of(site: dict[str, Any], place: Place) -> list[tuple[str, dict[str
     found = []
     for back, endpoint in zip(place.backs, site["endpoints"]) if place.apart else ():
         own = place.fronts[place.host]
-        hint = f"check link_address of host {back} and of this host, {own}, and that the firewall of {back} lets this host connect to port {endpoint['port']}"
+        hint = (
+            f"check link_address of host {back} and of this host, {own}, and that the firewall "
+            f"of {back} lets this host connect to port {endpoint['port']}"
+        )
         found.append(
             (
                 back,

@@ -28,7 +28,9 @@ WAYS = ("certificate", "self_signed", "acme")
 
 @dataclass(frozen=True)
 class Profile:
-    """What a host speaks, as Mozilla's guideline 6.0 (2026-04-06) has it; clients choose among the ciphers."""
+    """What a host speaks, as Mozilla's guideline 6.0 (2026-04-06) has it; clients choose among the
+    ciphers.
+    """
 
     protocols: tuple[str, ...]
     ciphers: tuple[str, ...] = ()
@@ -49,7 +51,8 @@ PROFILE = {
     ),
 }
 GROUPS = ("X25519", "prime256v1", "secp384r1")
-# The first release of Debian whose OpenSSL (3.5) knows it; a server of another refuses to start for its name.
+# The first release of Debian whose OpenSSL (3.5) knows it; a server of another refuses to start for
+# its name.
 POST_QUANTUM = ("X25519MLKEM768", 13)
 # The first release whose nginx has a directive for HTTP/2, and takes HTTP/3.
 HTTP2_DIRECTIVE = 13
@@ -63,11 +66,13 @@ def _flag(value: Any) -> bool:
 
 def _acme(value: Any) -> dict[str, Any]:
     raise Fault(
-        "certificates by ACME are not supported yet; name a certificate and its key, or write self_signed: true"
+        "certificates by ACME are not supported yet; name a certificate and its key, or write "
+        "self_signed: true"
     )
 
 
-# A text in PEM or a file of the controller; the action plugin has read and checked either before the plan is made.
+# A text in PEM or a file of the controller; the action plugin has read and checked either before
+# the plan is made.
 PEM_OR_PATH = "a file on the controller, or the text itself in PEM"
 
 TLS_KEYS = {
@@ -93,7 +98,8 @@ TLS_KEYS = {
     "hsts": Key(
         number(0, 10**9, "seconds"),
         None,
-        f"seconds for which browsers shall use HTTPS alone; default: {HSTS} with `certificate` and `redirect`, else 0, which sends nothing",
+        f"seconds for which browsers shall use HTTPS alone; default: {HSTS} with `certificate` and "
+        "`redirect`, else 0, which sends nothing",
     ),
 }
 
@@ -101,7 +107,8 @@ TLS_KEYS = {
 def check_tls(
     faults: Faults, site: dict[str, Any], unable: tuple[str, ...] = ()
 ) -> dict[str, Any] | None:
-    """A site's `tls` with its defaults, None where it has none; empty where it is wrong, which goes to faults.
+    """A site's `tls` with its defaults, None where it has none; empty where it is wrong, which goes
+    to faults.
 
     unable: the servers before the site that serve no HTTPS.
     """
@@ -112,7 +119,8 @@ def check_tls(
     if not isinstance(given, dict):
         faults.add(
             where,
-            "expected a mapping; write tls: {certificate: ..., key: ...} or tls: {self_signed: true}",
+            "expected a mapping; write tls: {certificate: ..., key: ...} or tls: "
+            "{self_signed: true}",
         )
         return {}
     for front in unable:
@@ -136,7 +144,8 @@ def _check_keys(faults: Faults, where: str, given: dict[str, Any]) -> dict[str, 
         if key == "profile":
             faults.add(
                 f"{where}.profile",
-                "a host has one profile for all of its sites; set tls_profile, a variable of the host",
+                "a host has one profile for all of its sites; set tls_profile, a variable "
+                "of the host",
             )
         elif key not in TLS_KEYS:
             faults.add(
@@ -165,7 +174,8 @@ def _refuse_contradictions(
         hsts = ", and hsts without TLS would lock browsers out" if done["hsts"] else ""
         faults.add(
             where,
-            f"nothing says where the certificate comes from{hsts}; name a certificate and its key, or write self_signed: true",
+            f"nothing says where the certificate comes from{hsts}; name a certificate and its key, "
+            "or write self_signed: true",
         )
     if "certificate" in ways and given.get("key") is None:
         faults.add(f"{where}.key", "missing: the key of the certificate")
@@ -174,7 +184,8 @@ def _refuse_contradictions(
     if done["hsts"] and "self_signed" in ways:
         faults.add(
             f"{where}.hsts",
-            "it forbids browsers to pass a certificate that they do not trust; leave it out with self_signed",
+            "it forbids browsers to pass a certificate that they do not trust; leave it out with "
+            "self_signed",
         )
     if done["hsts"] and not done["redirect"]:
         faults.add(
@@ -186,7 +197,8 @@ def _refuse_contradictions(
 def settle(site: dict[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """What a front is told of a site's TLS.
 
-    found: what the controller has read of a given certificate: chain, private_key, and whether it is trusted.
+    found: what the controller has read of a given certificate: chain, private_key, and whether it
+    is trusted.
     """
     tls = site["tls"]
     if tls is None:
@@ -216,7 +228,9 @@ def settle(site: dict[str, Any], found: Mapping[str, Any] | None) -> dict[str, A
 
 
 def refuse_disagreement(faults: Faults, sites: list[dict[str, Any]]) -> None:
-    """Sites that share a server name share its virtual host, which has one certificate and one redirect."""
+    """Sites that share a server name share its virtual host, which has one certificate and one
+    redirect.
+    """
     first: dict[str, dict[str, Any]] = {}
     for site in sites:
         for server_name in site["server_names"] or [""]:
@@ -225,12 +239,15 @@ def refuse_disagreement(faults: Faults, sites: list[dict[str, Any]]) -> None:
                 shown = repr(server_name) if server_name else "being the catch-all"
                 faults.add(
                     f"sites[{site['label']}].tls",
-                    f"not that of site {other['label']!r}, with which it shares {shown}; give both the same, or other server names",
+                    f"not that of site {other['label']!r}, with which it shares {shown}; give both "
+                    "the same, or other server names",
                 )
 
 
 def of_host(profile: str, debian: int | None) -> dict[str, Any]:
-    """What a front is told of all its TLS: a profile by the release of Debian, where it is known."""
+    """What a front is told of all its TLS: a profile by the release of Debian, where it is
+    known.
+    """
     chosen = PROFILE[profile]
     name, since = POST_QUANTUM
     return {

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which hosts are fronts and backs, and where they reach each other, by the inventory's groups of these names. Pure."""
+"""Which hosts are fronts and backs, and where they reach each other, by the inventory's groups of
+these names. Pure.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ SHARED_OF_A_SITE = ("name", "state", "mount", *SHARED)
 class Place:
     """Where a host stands among the fronts and backs: each a host's name and its address.
 
-    servers: the variable front of all fronts, each value once; empty where the host is its own only front.
+    servers: the variable front of all fronts, each value once; empty where the host is its own only
+    front.
     """
 
     host: str = ""
@@ -31,7 +34,9 @@ class Place:
 
     @property
     def apart(self) -> bool:
-        """Whether links lead from host to host; otherwise the host is the only front of the only back, itself."""
+        """Whether links lead from host to host; otherwise the host is the only front of the only
+        back, itself.
+        """
         return bool(self.fronts)
 
     @property
@@ -44,7 +49,9 @@ class Place:
 
     @property
     def allowed(self) -> list[str]:
-        """The addresses that this back is asked from: by its fronts, and by itself for the probe; none where all is on one host."""
+        """The addresses that this back is asked from: by its fronts, and by itself for the probe;
+        none where all is on one host.
+        """
         return (
             sorted({*self.fronts.values(), self.backs[self.host]})
             if self.apart and self.is_back
@@ -57,8 +64,9 @@ def place(
 ) -> tuple[Place, list[str]]:
     """Where a host stands, and every fault in how the groups were filled.
 
-    known: for each host of the groups front, back, link, transport, sites, link_address, ansible_host and default_addresses
-    (those of its default routes), as far as its variables and facts say.
+    known: for each host of the groups front, back, link, transport, sites, link_address,
+    ansible_host and default_addresses (those of its default routes), as far as its variables and
+    facts say.
     """
     fronts, backs = groups.get("fronts") or [], groups.get("backs") or []
     if fronts == backs and len(fronts) < 2:
@@ -67,7 +75,8 @@ def place(
         there, missing = ("fronts", "backs") if fronts else ("backs", "fronts")
         what = "run the applications" if fronts else "clients reach"
         return Place(host), [
-            f"groups: {there} has hosts ({', '.join(fronts or backs)}) and {missing} has none; put those that {what} into {missing} "
+            f"groups: {there} has hosts ({', '.join(fronts or backs)}) and {missing} has none; put "
+            f"those that {what} into {missing} "
             "(a host may be in both), or give up both groups: every host then gets the whole stack"
         ]
     faults: list[str] = []
@@ -84,7 +93,8 @@ def place(
         )
         if twin and name < twin:
             faults.append(
-                f"link_address: the hosts {name} and {twin} have the same, {addresses[name]}; give each an address of its own"
+                f"link_address: the hosts {name} and {twin} have the same, {addresses[name]}; give "
+                "each an address of its own"
             )
     faults += _disagreements(host, names, known)
     servers = tuple(dict.fromkeys(known[name].get("front") for name in fronts))
@@ -103,7 +113,8 @@ def _address(faults: list[str], host: str, known: Mapping[str, Any]) -> str | No
         address = _usable(given)
         if address is None:
             faults.append(
-                f"link_address of host {host}: {given!r} is no IP address that other hosts could reach; write one, such as 10.0.0.5"
+                f"link_address of host {host}: {given!r} is no IP address that other hosts could "
+                "reach; write one, such as 10.0.0.5"
             )
         return address
     for candidate in (known.get("ansible_host"), *(known.get("default_addresses") or ())):
@@ -111,8 +122,10 @@ def _address(faults: list[str], host: str, known: Mapping[str, Any]) -> str | No
         if address is not None:
             return address
     faults.append(
-        f"link_address of host {host}: missing, and neither is ansible_host an IP address, nor is a default route of the host known "
-        "(the host may have none, or this run leaves it out); write the address that the other hosts reach it by"
+        f"link_address of host {host}: missing, and neither is ansible_host an IP address, nor is "
+        "a default route of the host known "
+        "(the host may have none, or this run leaves it out); write the address that the other "
+        "hosts reach it by"
     )
     return None
 
@@ -146,7 +159,8 @@ def _disagreements(
                     f", each with the same {', '.join(SHARED_OF_A_SITE)}" if key == "sites" else ""
                 )
                 return [
-                    f"{key}: of host {host} and of host {name} differ; fronts and backs need the same{told}: set them for all of these hosts"
+                    f"{key}: of host {host} and of host {name} differ; fronts and backs need the "
+                    f"same{told}: set them for all of these hosts"
                 ]
     return []
 

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""systemd's units of a change: what they need done, decided by a pure function, and done by systemctl."""
+"""systemd's units of a change: what they need done, decided by a pure function, and done by
+systemctl.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ RANK = ("start", "reload", "restart")
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit that shall be enabled and active, and the paths whose change it takes up by a reload or by a restart.
+    """A unit that shall be enabled and active, and the paths whose change it takes up by a reload
+    or by a restart.
 
     restart_with: units that go down and come up together with it, such as the service of a socket.
     gap: whether nothing listens for a moment when it reloads.
@@ -51,7 +54,9 @@ class State:
 
 @dataclass
 class Work:
-    """What there is to do: units to enable, units that are no longer wanted, and for each other unit the verb that brings it up to date."""
+    """What there is to do: units to enable, units that are no longer wanted, and for each other
+    unit the verb that brings it up to date.
+    """
 
     enable: list[str] = field(default_factory=list)
     disable: list[str] = field(default_factory=list)
@@ -69,7 +74,8 @@ class Work:
 def decide(
     units: list[Unit], states: dict[str, State], effects: dict[str, str], current: dict[str, str]
 ) -> Work:
-    """What has to be done, given the digests that each unit last took effect with and those of its paths now.
+    """What has to be done, given the digests that each unit last took effect with and those of its
+    paths now.
 
     Keys of effects and current: the unit's name, a space, and reload or restart.
     """
@@ -144,7 +150,8 @@ def batches(names: list[str], size: int) -> list[list[str]]:
 
 
 def carry_out(work: Work, watch: bool = True) -> str | None:
-    """Do the work, a few units side by side. Returns what went wrong, with the units' last words, or None.
+    """Do the work, a few units side by side. Returns what went wrong, with the units' last words,
+    or None.
 
     watch: whether to look a second later at those that tell systemd nothing of their start.
     """
@@ -167,7 +174,9 @@ def carry_out(work: Work, watch: bool = True) -> str | None:
 
 
 def fallen(started: list[str], seconds: float = 1.0) -> str | None:
-    """What happened to those of the started units that tell systemd nothing of their start and were down shortly after it."""
+    """What happened to those of the started units that tell systemd nothing of their start and were
+    down shortly after it.
+    """
     silent = [
         name
         for name in started
@@ -185,14 +194,18 @@ def fallen(started: list[str], seconds: float = 1.0) -> str | None:
 
 
 def take_down(names: list[str]) -> None:
-    """Stop units that are no longer wanted, which waits until they have served what they began, and keep them from the next boot."""
+    """Stop units that are no longer wanted, which waits until they have served what they began, and
+    keep them from the next boot.
+    """
     if names:
         run(["systemctl", "--quiet", "disable", "--now", *names])
         run(["systemctl", "--quiet", "reset-failed", *names])
 
 
 def bring_back(work: Work, before: dict[str, State]) -> None:
-    """After the files were put back: the units that were touched take them up again; those that were down go down."""
+    """After the files were put back: the units that were touched take them up again; those that
+    were down go down.
+    """
     for name, verb in work.verbs.items():
         was = before.get(name, State())
         run(["systemctl", "reset-failed", name])

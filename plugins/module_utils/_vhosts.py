@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Virtual hosts: which sites share a server name, and in which order a server looks at them. Pure."""
+"""Virtual hosts: which sites share a server name, and in which order a server looks at them.
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,11 @@ from typing import Any
 
 
 def vhosts(sites: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Virtual hosts of the sites: exact names first, then wildcards (the longest first), then the catch-all, which has no names.
+    """Virtual hosts of the sites: exact names first, then wildcards (the longest first), then the
+    catch-all, which has no names.
 
-    Server names that lead to the same sites share one virtual host. Its sites are ordered by their mounts, the shortest first.
+    Server names that lead to the same sites share one virtual host. Its sites are ordered by their
+    mounts, the shortest first.
     """
     by_name: dict[str, list[dict[str, Any]]] = {}
     for site in sorted(sites, key=lambda site: (len(site["mount"]), site["mount"])):

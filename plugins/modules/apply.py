@@ -10,39 +10,49 @@ module: apply
 version_added: 0.1.0
 short_description: Apply the packages, files and units of a role as one change
 description:
-  - Brings everything that a role owns on a host to the wanted state in one round trip - packages, files, links and systemd units.
-  - Templates are rendered on the controller. The files are compared with what the host has, tried by the server's own parser in a
-    private view of the host (an overlay in a mount namespace of its own), and only then swapped in. Units are then reloaded or restarted,
-    and only those whose files changed since they last took them up. Targets of these units are then asked until they are healthy.
-  - Where the parser refuses the files, a unit does not come up or a target is not healthy then, the files are put back byte for byte, and the
-    commands and units take up the old ones.
-    A change that was killed half way is undone by the next run before anything else.
-  - A file that the set owned before and no longer names is removed, or what stood there before the set took it over is put back.
-    Other files are not touched. With O(defer), and always for accounts and directories, that is left to M(pyweb.stack.retire).
+  - Brings everything that a role owns on a host to the wanted state in one round trip - packages,
+    files, links and systemd units.
+  - Templates are rendered on the controller. The files are compared with what the host has, tried
+    by the server's own parser in a private view of the host (an overlay in a mount namespace of its
+    own), and only then swapped in. Units are then reloaded or restarted, and only those whose files
+    changed since they last took them up. Targets of these units are then asked until they are
+    healthy.
+  - Where the parser refuses the files, a unit does not come up or a target is not healthy then, the
+    files are put back byte for byte, and the commands and units take up the old ones. A change that
+    was killed half way is undone by the next run before anything else.
+  - A file that the set owned before and no longer names is removed, or what stood there before the
+    set took it over is put back. Other files are not touched. With O(defer), and always for
+    accounts and directories, that is left to M(pyweb.stack.retire).
 extends_documentation_fragment: pyweb.stack.targets
 options:
   name:
-    description: Name of the set, usually the role's. The host keeps a record by this name below C(/var/lib/pyweb/.changes).
+    description: Name of the set, usually the role's. The host keeps a record by this name below
+      C(/var/lib/pyweb/.changes).
     type: str
     required: true
   packages:
     description:
-      - Debian packages that have to be installed. Missing ones are installed by M(ansible.builtin.apt), without recommended packages and
-        without starting their services; the units start them.
+      - Debian packages that have to be installed. Missing ones are installed by
+        M(ansible.builtin.apt), without recommended packages and without starting their services;
+        the units start them.
     type: list
     elements: str
     default: []
   installed:
-    description: Packages that came for this change before it, as the action plugin and the role know. They go with the set, also where it is refused.
+    description: Packages that came for this change before it, as the action plugin and the role
+      know. They go with the set, also where it is refused.
     type: list
     elements: str
     default: []
   ports:
     description:
-      - Ports that a unit is going to need. Where a program has one that is not a front of this collection, nothing is changed.
-      - Where another front of this collection has one, and the unit is one of O(units), the ports are handed over - new connections wait
-        in the kernel (by a table of nftables of its own) while the old unit stops listening and the new one starts and is asked. What is
-        open already goes on with the old unit. Without nftables connections are refused for that moment, and a warning says so.
+      - Ports that a unit is going to need. Where a program has one that is not a front of this
+        collection, nothing is changed.
+      - Where another front of this collection has one, and the unit is one of O(units), the ports
+        are handed over - new connections wait in the kernel (by a table of nftables of its own)
+        while the old unit stops listening and the new one starts and is asked. What is open already
+        goes on with the old unit. Without nftables connections are refused for that moment, and a
+        warning says so.
     type: list
     elements: dict
     default: []
@@ -56,7 +66,8 @@ options:
         type: str
         required: true
   accounts:
-    description: Accounts that the set makes. Where one of them is there with another home directory, nothing is changed.
+    description: Accounts that the set makes. Where one of them is there with another home
+      directory, nothing is changed.
     type: list
     elements: dict
     default: []
@@ -78,7 +89,8 @@ options:
         type: str
         default: ""
   directories:
-    description: Directories that the set's commands make, to be removed with what they belong to. One that is there already is not the set's.
+    description: Directories that the set's commands make, to be removed with what they belong to.
+      One that is there already is not the set's.
     type: list
     elements: dict
     default: []
@@ -89,12 +101,14 @@ options:
         required: true
       holds:
         description:
-          - What is in it - V(ours) goes with it; V(data) goes with it only where that is asked for; V(others) keeps it.
+          - What is in it - V(ours) goes with it; V(data) goes with it only where that is asked for;
+            V(others) keeps it.
         type: str
         choices: [ours, data, others]
         default: ours
       made:
-        description: Whether the role has made it before this task, so that it goes with the set although it is there.
+        description: Whether the role has made it before this task, so that it goes with the set
+          although it is there.
         type: bool
         default: false
       each:
@@ -106,27 +120,32 @@ options:
         type: str
         default: ""
   releases:
-    description: Releases that the sites need; the result names those that are missing, as M(pyweb.stack.release) would.
+    description: Releases that the sites need; the result names those that are missing, as
+      M(pyweb.stack.release) would.
     type: list
     elements: dict
     default: []
   serves:
     description:
-      - Directories that the front's account has to be able to read. Where one is missing, or it cannot, nothing is changed.
+      - Directories that the front's account has to be able to read. Where one is missing, or it
+        cannot, nothing is changed.
     type: list
     elements: str
     default: []
   sets:
-    description: Names of all sets that this host shall have. A set that is not among them is leaving.
+    description: Names of all sets that this host shall have. A set that is not among them is
+      leaving.
     type: list
     elements: str
   defer:
-    description: Leaves files and units that the set no longer wants where they are, for M(pyweb.stack.retire) to remove when nothing uses them any more.
+    description: Leaves files and units that the set no longer wants where they are, for
+      M(pyweb.stack.retire) to remove when nothing uses them any more.
     type: bool
     default: false
   verify:
     description:
-      - Asks every target also where nothing changed, and of all units. Where a change was made, one that answered before and does not now undoes it.
+      - Asks every target also where nothing changed, and of all units. Where a change was made, one
+        that answered before and does not now undoes it.
     type: bool
     default: false
   files:
@@ -141,8 +160,10 @@ options:
         required: true
       template:
         description:
-          - Template to render, searched in the role's C(templates), then in those of the role C(app), which all backs share.
-          - Exactly one of O(files[].template), O(files[].content) and O(files[].target) is possible.
+          - Template to render, searched in the role's C(templates), then in those of the role
+            C(app), which all backs share.
+          - Exactly one of O(files[].template), O(files[].content) and O(files[].target) is
+            possible.
         type: str
       content:
         description: The file's text.
@@ -168,17 +189,20 @@ options:
         default: false
       once:
         description:
-          - Writes the file once; from then on it belongs to somebody else. Where it is not as the role would write it, there is a warning.
+          - Writes the file once; from then on it belongs to somebody else. Where it is not as the
+            role would write it, there is a warning.
         type: bool
         default: false
       late:
-        description: Leaves the file where it is when the set no longer names it, as O(defer) does for all of them.
+        description: Leaves the file where it is when the set no longer names it, as O(defer) does
+          for all of them.
         type: bool
         default: false
       each:
         description:
-          - Makes one file of each item. The path, target, owner and group may name keys of the item in braces, as in C(/etc/pyweb/{name}/{unit}.environment);
-            the template sees the item as C(site).
+          - Makes one file of each item. The path, target, owner and group may name keys of the item
+            in braces, as in C(/etc/pyweb/{name}/{unit}.environment); the template sees the item as
+            C(site).
         type: list
         elements: dict
       site:
@@ -187,14 +211,16 @@ options:
         default: ""
   certificates:
     description:
-      - Certificates that a server needs, with their keys, which are files of the set. Each pair is tried by a handshake in memory before
-        anything is changed, since a server may end with a key of another certificate although its parser finds no fault.
+      - Certificates that a server needs, with their keys, which are files of the set. Each pair is
+        tried by a handshake in memory before anything is changed, since a server may end with a key
+        of another certificate although its parser finds no fault.
     type: list
     elements: dict
     default: []
     suboptions:
       each:
-        description: Set aside by the action plugin - sites, of which those with C(tls) have a certificate.
+        description: Set aside by the action plugin - sites, of which those with C(tls) have a
+          certificate.
         type: list
         elements: dict
       site:
@@ -202,7 +228,8 @@ options:
         type: str
         default: ""
       certificate:
-        description: Set by the action plugin - path of the certificate and of those that vouch for it.
+        description: Set by the action plugin - path of the certificate and of those that vouch for
+          it.
         type: str
       key:
         description: Set by the action plugin - path of the key.
@@ -219,27 +246,32 @@ options:
         description: Set by the action plugin - text of the key in PEM.
         type: str
       self_signed:
-        description: Set by the action plugin - whether the host makes the pair, and anew when a third of its lifetime is left.
+        description: Set by the action plugin - whether the host makes the pair, and anew when a
+          third of its lifetime is left.
         type: bool
         default: false
       group:
-        description: Group that may read the key, for a server that reads it by an account of its own; without one root alone may.
+        description: Group that may read the key, for a server that reads it by an account of its
+          own; without one root alone may.
         type: str
         default: root
   absent:
     description:
-      - Paths of files or links that have to be out of the way, such as a distribution's default site.
+      - Paths of files or links that have to be out of the way, such as a distribution's default
+        site.
       - They are put back when the set no longer names them.
     type: list
     elements: str
     default: []
   check:
-    description: Command of the server's own parser, as a list. It sees the files as wanted. An exit status other than 0 refuses the change.
+    description: Command of the server's own parser, as a list. It sees the files as wanted. An exit
+      status other than 0 refuses the change.
     type: list
     elements: str
     default: []
   commands:
-    description: Commands that take up changed files, run after the swap and before the units, and once more where the change is undone.
+    description: Commands that take up changed files, run after the swap and before the units, and
+      once more where the change is undone.
     type: list
     elements: dict
     default: []
@@ -250,7 +282,8 @@ options:
         elements: str
         required: true
       paths:
-        description: Paths whose change makes it run. One that ends with a slash stands for the set's files below it.
+        description: Paths whose change makes it run. One that ends with a slash stands for the
+          set's files below it.
         type: list
         elements: str
         required: true
@@ -259,7 +292,8 @@ options:
         type: list
         elements: dict
       site:
-        description: Set by the action plugin - name of the site that the item is for. After the command it is asked, too.
+        description: Set by the action plugin - name of the site that the item is for. After the
+          command it is asked, too.
         type: str
         default: ""
   units:
@@ -273,7 +307,8 @@ options:
         type: str
         required: true
       reload_on:
-        description: Paths whose change the unit takes up by a reload. One that ends with a slash stands for the set's files below it.
+        description: Paths whose change the unit takes up by a reload. One that ends with a slash
+          stands for the set's files below it.
         type: list
         elements: str
         default: []
@@ -283,7 +318,8 @@ options:
         elements: str
         default: []
       restart_with:
-        description: Units to restart in the same transaction when this one restarts, such as the service of a socket.
+        description: Units to restart in the same transaction when this one restarts, such as the
+          service of a socket.
         type: list
         elements: str
         default: []
@@ -292,11 +328,13 @@ options:
         type: bool
         default: true
       gap:
-        description: Whether nothing listens for a moment when it reloads. New connections to its O(ports) wait meanwhile, as when they are handed over.
+        description: Whether nothing listens for a moment when it reloads. New connections to its
+          O(ports) wait meanwhile, as when they are handed over.
         type: bool
         default: false
       by_hand:
-        description: Whether it is started by hand - then it has to be neither enabled nor active, but goes with the set, and takes up changes where it runs.
+        description: Whether it is started by hand - then it has to be neither enabled nor active,
+          but goes with the set, and takes up changes where it runs.
         type: bool
         default: false
       each:
@@ -310,7 +348,8 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Says what would change without changing it, also on a host that has none of the packages yet.
+    description: Says what would change without changing it, also on a host that has none of the
+      packages yet.
   diff_mode:
     support: full
     description: Shows the change of every file; of a secret one only that it changes.
@@ -364,11 +403,13 @@ recovered:
   elements: str
   returned: always
 leaving:
-  description: Whether the host has something that is no longer wanted, for M(pyweb.stack.retire) to remove.
+  description: Whether the host has something that is no longer wanted, for M(pyweb.stack.retire) to
+    remove.
   type: bool
   returned: always
 sites:
-  description: The files and units that changed, or would, by the site that they are for; what all sites share is under an empty name.
+  description: The files and units that changed, or would, by the site that they are for; what all
+    sites share is under an empty name.
   type: dict
   returned: always
 missing_releases:
@@ -510,7 +551,9 @@ def unit_of_parameters(given: dict) -> Unit:
 
 
 def note_beforehand(parameters: dict) -> None:
-    """Note what came for this change before it was tried, so that it goes also where the change is refused."""
+    """Note what came for this change before it was tried, so that it goes also where the change is
+    refused.
+    """
     if parameters["installed"]:
         packages = Packages()
         packages.claim(parameters["name"], parameters["packages"], parameters["installed"])
@@ -572,7 +615,8 @@ def main() -> None:
     change = Change(parameters["name"], entries(parameters), sites, parameters["defer"], late)
     for path in change.leave([file["path"] for file in parameters["files"] if file["once"]]):
         module.warn(
-            f"{path} is not as the role would write it, and is left alone, since it belongs to somebody else"
+            f"{path} is not as the role would write it, and is left alone, since it belongs to "
+            "somebody else"
         )
     different = change.differences()
     secrets = {file["path"] for file in parameters["files"] if file["secret"]}
@@ -599,7 +643,10 @@ def main() -> None:
     if different and parameters["check"] and not missing:
         tried = change.tried(different, parameters["check"])
         if tried and tried[0] != 0:
-            words = f"{' '.join(parameters['check'])} refuses the new files; nothing was changed:\n{rollout.explained(tried[1])}"
+            words = (
+                f"{' '.join(parameters['check'])} refuses the new files; nothing was "
+                f"changed:\n{rollout.explained(tried[1])}"
+            )
             module.fail_json(msg=words, units={}, **result)
 
     work = rollout.decide(expecting=different)

@@ -10,11 +10,15 @@ module: plan
 version_added: 0.1.0
 short_description: Settle what each site is served by, or name every fault of the inventory
 description:
-  - Turns front, back, link, transport and sites of an inventory into finished sites - defaults, endpoints, releases and units - and hands each role its part.
-  - Runs on the controller alone and asks the host nothing, so that wrong input is refused before any host is changed.
-  - Where the inventory groups C(fronts) and C(backs) have hosts, it hands each host the part that it has in them, and a front the endpoints of
-    all backs. It knows the hosts' addresses by their variables C(link_address) and C(ansible_host), or by their facts of the default route.
-  - All faults of all sites are reported together, each with the site, the variable, what was given and what is possible.
+  - Turns front, back, link, transport and sites of an inventory into finished sites - defaults,
+    endpoints, releases and units - and hands each role its part.
+  - Runs on the controller alone and asks the host nothing, so that wrong input is refused before
+    any host is changed.
+  - Where the inventory groups C(fronts) and C(backs) have hosts, it hands each host the part that
+    it has in them, and a front the endpoints of all backs. It knows the hosts' addresses by their
+    variables C(link_address) and C(ansible_host), or by their facts of the default route.
+  - All faults of all sites are reported together, each with the site, the variable, what was given
+    and what is possible.
 options:
   front:
     description: Front-end web server of the host.
@@ -25,23 +29,28 @@ options:
     type: str
     default: uwsgi
   link:
-    description: Protocol from front to back of sites that name none of their own. The default is the best for the pair.
+    description: Protocol from front to back of sites that name none of their own. The default is
+      the best for the pair.
     type: str
   transport:
-    description: What the links of sites that name none of their own run over. The default is unix where it is possible, and tcp between hosts.
+    description: What the links of sites that name none of their own run over. The default is unix
+      where it is possible, and tcp between hosts.
     type: str
     choices: [unix, tcp]
   tls_profile:
-    description: What clients need to speak to the sites of the host that have TLS, as data of Mozilla's guideline 6.0.
+    description: What clients need to speak to the sites of the host that have TLS, as data of
+      Mozilla's guideline 6.0.
     type: str
     choices: [intermediate, modern]
     default: intermediate
   sites:
-    description: The sites; docs/sites.md lists their keys. Without any there is one sample site, the catch-all, whose page shows the stack that serves it.
+    description: The sites; docs/sites.md lists their keys. Without any there is one sample site,
+      the catch-all, whose page shows the stack that serves it.
     type: list
     elements: dict
   prune:
-    description: Whether sites that the inventory no longer names are removed, as by M(pyweb.stack.retire).
+    description: Whether sites that the inventory no longer names are removed, as by
+      M(pyweb.stack.retire).
     type: bool
     default: true
   remove_data:

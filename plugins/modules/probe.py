@@ -11,23 +11,28 @@ module: probe
 short_description: Ask web applications for a page over HTTP, FastCGI, SCGI or uwsgi
 version_added: 0.1.0
 description:
-  - Asks each target for a page over its own protocol, as the web server in front of it would, and returns the answer.
+  - Asks each target for a page over its own protocol, as the web server in front of it would, and
+    returns the answer.
   - Asks again until the answer is healthy or the time is over. All targets are asked side by side,
     so that many that start slowly cost the time of one.
-  - Fails when a target is not healthy, naming each such target, what was seen of it last, and where to look.
+  - Fails when a target is not healthy, naming each such target, what was seen of it last, and where
+    to look.
 author:
   - The pyweb.stack founders (@pyweb)
 extends_documentation_fragment: pyweb.stack.targets
 options:
   timeout:
     description:
-      - Seconds until a target has to be healthy, instead of O(targets[].timeout). Each is asked at least once, so V(0) means a single try.
+      - Seconds until a target has to be healthy, instead of O(targets[].timeout). Each is asked at
+        least once, so V(0) means a single try.
     type: float
   try_timeout:
-    description: Seconds that a single try may take, from the connection to the end of the answer. By default all the time that is left.
+    description: Seconds that a single try may take, from the connection to the end of the answer.
+      By default all the time that is left.
     type: float
   interval:
-    description: Seconds between the first try and the second. The pauses after that grow to ten times this.
+    description: Seconds between the first try and the second. The pauses after that grow to ten
+      times this.
     type: float
     default: 0.2
   body_limit:
@@ -41,7 +46,8 @@ attributes:
     description: Can run in check mode and return what it would return without it.
     support: full
     details:
-      - The targets are asked in check mode too. Where they are only started by a run without it, skip the task.
+      - The targets are asked in check mode too. Where they are only started by a run without it,
+        skip the task.
   diff_mode:
     description: Returns what has changed, or would change, in diff mode.
     support: none
@@ -51,7 +57,8 @@ attributes:
     description: Reports no change when run a second time.
     support: full
 notes:
-  - The module runs where the task does. A unix socket is asked as the task's user, who must be allowed to write to it.
+  - The module runs where the task does. A unix socket is asked as the task's user, who must be
+    allowed to write to it.
 seealso:
   - module: ansible.builtin.uri
   - module: ansible.builtin.wait_for
@@ -101,7 +108,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 targets:
-  description: What each target answered in its last try, in the order of O(targets). Returned on failure too.
+  description: What each target answered in its last try, in the order of O(targets). Returned on
+    failure too.
   returned: unless the parameters are wrong
   type: list
   elements: dict

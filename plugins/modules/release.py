@@ -10,12 +10,16 @@ module: release
 version_added: 0.1.0
 short_description: Install releases of sites, each with its own virtual environment
 description:
-  - A release is one immutable version of a site's code with its own virtual environment, below C(/srv/www/<site>/releases), named by a
-    digest of all that goes into it. A release that is there is left as it is.
-  - It is built by the site's own account, never by root, and then given to root, so that the application cannot change its own code.
-  - The build runs in a unit of systemd that can write into the release and the site's cache alone, and ends with all that it has started.
+  - A release is one immutable version of a site's code with its own virtual environment, below
+    C(/srv/www/<site>/releases), named by a digest of all that goes into it. A release that is there
+    is left as it is.
+  - It is built by the site's own account, never by root, and then given to root, so that the
+    application cannot change its own code.
+  - The build runs in a unit of systemd that can write into the release and the site's cache alone,
+    and ends with all that it has started.
   - Several releases are built side by side.
-  - It does not make a release the current one; the role of the back does, together with what starts it.
+  - It does not make a release the current one; the role of the back does, together with what starts
+    it.
 options:
   sites:
     description: The sites whose releases have to be there, as the plan finishes them.
@@ -43,7 +47,8 @@ options:
         type: str
         default: python3
       needs_system_python:
-        description: Whether the back brings Debian's own Python, which the interpreter then has to match in its version.
+        description: Whether the back brings Debian's own Python, which the interpreter then has to
+          match in its version.
         type: bool
         default: false
       source:
@@ -63,7 +68,8 @@ options:
         elements: str
         default: []
   missing:
-    description: Names of the sites whose release is missing, where M(pyweb.stack.apply) has found that out already; the host is not asked again.
+    description: Names of the sites whose release is missing, where M(pyweb.stack.apply) has found
+      that out already; the host is not asked again.
     type: list
     elements: str
   runtime:
@@ -71,7 +77,8 @@ options:
     type: dict
     default: {}
   install:
-    description: Set by the action plugin - builds the releases; otherwise the module only says which are missing.
+    description: Set by the action plugin - builds the releases; otherwise the module only says
+      which are missing.
     type: bool
     default: false
 attributes:

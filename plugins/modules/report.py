@@ -10,7 +10,8 @@ module: report
 version_added: 0.2.0
 short_description: Show what serves each site after a run, and what the run changed
 description:
-  - Makes one table of all hosts of the play, from what its tasks have registered - host, site, URL, front, back, link, release and what changed.
+  - Makes one table of all hosts of the play, from what its tasks have registered - host, site, URL,
+    front, back, link, release and what changed.
   - Runs on the controller alone and asks the hosts nothing. Hosts that failed are in it, too.
 attributes:
   action:

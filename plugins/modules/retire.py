@@ -10,10 +10,10 @@ module: retire
 version_added: 0.1.0
 short_description: Remove what a host has of this collection and no longer wants
 description:
-  - Runs when everything that is wanted serves. It stops the units that no set wants any longer, removes their files or puts back what
-    stood there before, and removes accounts and directories.
-  - Fronts go first, then backs, then what these stand on. Before a back's unit is stopped, the processes of the front that still end requests
-    of its former configuration are waited for.
+  - Runs when everything that is wanted serves. It stops the units that no set wants any longer,
+    removes their files or puts back what stood there before, and removes accounts and directories.
+  - Fronts go first, then backs, then what these stand on. Before a back's unit is stopped, the
+    processes of the front that still end requests of its former configuration are waited for.
   - Only what is in the records of M(pyweb.stack.apply) is removed; what others wrote stays.
 options:
   sets:
@@ -31,15 +31,18 @@ options:
     type: bool
     default: true
   remove_data:
-    description: Whether the data directories of sites that go are removed. Otherwise they are given to root alone, and to the site when it returns.
+    description: Whether the data directories of sites that go are removed. Otherwise they are given
+      to root alone, and to the site when it returns.
     type: bool
     default: false
   remove_packages:
-    description: Whether Debian packages go that the collection installed and no set wants any longer, with their configuration.
+    description: Whether Debian packages go that the collection installed and no set wants any
+      longer, with their configuration.
     type: bool
     default: false
   patience:
-    description: Seconds to wait at most for processes of a front that still end requests of its former configuration.
+    description: Seconds to wait at most for processes of a front that still end requests of its
+      former configuration.
     type: int
     default: 75
 attributes:
@@ -60,7 +63,7 @@ author: The pyweb.stack founders (@pyweb)
 """
 
 EXAMPLES = """
-- name: Remove everything of the collection from the host, except the sites' data and Debian's packages
+- name: Remove everything of the collection, except the sites' data and Debian's packages
   pyweb.stack.retire:
     sets: []
 """
@@ -92,7 +95,8 @@ kept:
   elements: str
   returned: always
 packages:
-  description: With O(remove_packages), packages that the collection has brought and nothing needs any longer.
+  description: With O(remove_packages), packages that the collection has brought and nothing needs
+    any longer.
   type: list
   elements: str
   returned: always
@@ -158,7 +162,8 @@ def main() -> None:
 
     if not take_down_all(retirements, parameters["patience"]):
         module.warn(
-            f"After {parameters['patience']} s a process of the front's former configuration still serves; it may lose what it has begun"
+            f"After {parameters['patience']} s a process of the front's former configuration still "
+            "serves; it may lose what it has begun"
         )
     for retirement in retirements:
         retirement.clear()

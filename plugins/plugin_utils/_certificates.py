@@ -29,13 +29,16 @@ except ImportError as failure:
     MISSING = str(failure)
 
 PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?-----END [A-Z0-9 ]+-----", re.DOTALL)
-# Mozilla's guideline 6.0, for either profile; OpenSSL of Debian refuses what is weaker, and Apache does not start with it.
+# Mozilla's guideline 6.0, for either profile; OpenSSL of Debian refuses what is weaker, and Apache
+# does not start with it.
 RSA_BITS = 2048
 CURVES = ("secp256r1", "secp384r1")
 
 
 class CertificateFault(ValueError):
-    """What is wrong with a given certificate or key: the key of `tls` that it is in, and what is possible instead."""
+    """What is wrong with a given certificate or key: the key of `tls` that it is in, and what is
+    possible instead.
+    """
 
     def __init__(self, key: str, what: str) -> None:
         super().__init__(what)
@@ -43,7 +46,9 @@ class CertificateFault(ValueError):
 
 
 def read(loader, given: str, base: str) -> str:
-    """The text of a file on the controller, decrypted where Ansible Vault has it; a text in PEM is itself."""
+    """The text of a file on the controller, decrypted where Ansible Vault has it; a text in PEM is
+    itself.
+    """
     if "-----BEGIN" in given:
         return given
     tried = list(
@@ -68,7 +73,8 @@ def examine(
     roots: list[bytes] | None = None,
     now: datetime.datetime | None = None,
 ) -> dict:
-    """What a front is to serve: chain (without a root of its own), private_key, and whether clients may trust it.
+    """What a front is to serve: chain (without a root of its own), private_key, and whether clients
+    may trust it.
 
     roots: certificates in DER that vouch for others; by default those that the controller trusts.
     Raises CertificateFault for the first thing that is wrong.
@@ -121,7 +127,8 @@ def _private_key(text: str):
     except TypeError as error:
         what = (
             "it is encrypted, and no server could start by itself; "
-            "take the passphrase off (openssl pkey -in FILE), and let Ansible Vault keep the file secret"
+            "take the passphrase off (openssl pkey -in FILE), and let Ansible Vault keep the "
+            "file secret"
         )
         raise CertificateFault("key", what) from error
     except (ValueError, UnsupportedAlgorithm) as error:
@@ -146,10 +153,14 @@ def _refuse_another_key(certificates: list[x509.Certificate], private) -> None:
     if not owners:
         raise CertificateFault(
             "key",
-            f"it is not the key of the certificate ({_called(certificates[0])}); name the one that the certificate was made for",
+            f"it is not the key of the certificate ({_called(certificates[0])}); name the one that "
+            "the certificate was made for",
         )
     if owners[0] != 0:
-        what = f"wrong order: the site's own certificate ({_called(certificates[owners[0]])}) has to be the first, then the one that vouches for it, and so on"
+        what = (
+            f"wrong order: the site's own certificate ({_called(certificates[owners[0]])}) has "
+            "to be the first, then the one that vouches for it, and so on"
+        )
         raise CertificateFault("certificate", what)
 
 
@@ -171,7 +182,8 @@ def _refuse_weak(own: x509.Certificate) -> None:
     if isinstance(own.signature_hash_algorithm, (hashes.SHA1, hashes.MD5)):
         raise CertificateFault(
             "certificate",
-            f"its signature by {own.signature_hash_algorithm.name} is too weak; have it issued again",
+            f"its signature by {own.signature_hash_algorithm.name} is too weak; have it "
+            "issued again",
         )
 
 
@@ -180,7 +192,8 @@ def _refuse_dates(certificates: list[x509.Certificate], now: datetime.datetime) 
         if certificate.not_valid_after_utc <= now:
             raise CertificateFault(
                 "certificate",
-                f"{_called(certificate)} has expired ({certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC); have it issued again",
+                f"{_called(certificate)} has expired "
+                f"({certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC); have it issued again",
             )
         if certificate.not_valid_before_utc > now:
             what = (
@@ -206,12 +219,15 @@ def _refuse_names(own: x509.Certificate, names: list[str]) -> None:
         shown = ", ".join(known) or "no name at all (subjectAltName, which alone counts)"
         raise CertificateFault(
             "certificate",
-            f"it is not for {', '.join(missing)}, but for {shown}; have it issued for all names of the site",
+            f"it is not for {', '.join(missing)}, but for {shown}; have it issued for all names of "
+            "the site",
         )
 
 
 def _in_order(certificates: list[x509.Certificate], roots: list[bytes]) -> list[x509.Certificate]:
-    """The certificates that are to be served: all but a root of its own, which clients have or do not trust."""
+    """The certificates that are to be served: all but a root of its own, which clients have or do
+    not trust.
+    """
     for certificate, issuer in zip(certificates, certificates[1:]):
         if not _vouches(issuer, certificate):
             after = next(
@@ -224,7 +240,11 @@ def _in_order(certificates: list[x509.Certificate], roots: list[bytes]) -> list[
             )
             if after is None:
                 raise _incomplete(certificate)
-            what = f"wrong order: {_called(after)} has to come right after {_called(certificate)}, for which it vouches"
+            what = (
+                f"wrong order: {_called(after)} has to come right after "
+                f"{_called(certificate)}, "
+                "for which it vouches"
+            )
             raise CertificateFault("certificate", what)
     last = certificates[-1]
     if _vouches(last, last):
@@ -237,8 +257,10 @@ def _in_order(certificates: list[x509.Certificate], roots: list[bytes]) -> list[
 
 def _incomplete(last: x509.Certificate) -> CertificateFault:
     what = (
-        f"incomplete: nothing vouches for {_called(last)}; append the certificate of its issuer, {last.issuer.rfc4514_string()} "
-        "(its CA offers it as the chain; the root of a CA of your own, too, which is not sent to clients)"
+        f"incomplete: nothing vouches for {_called(last)}; append the certificate of its issuer, "
+        f"{last.issuer.rfc4514_string()} "
+        "(its CA offers it as the chain; the root of a CA of your own, too, which is not sent to "
+        "clients)"
     )
     return CertificateFault("certificate", what)
 

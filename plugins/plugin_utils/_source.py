@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A directory of source on the controller: what of it is deployed, its digest, its archive and its requirements."""
+"""A directory of source on the controller: what of it is deployed, its digest, its archive and its
+requirements.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ COLLECTION = Path(__file__).resolve().parents[2]
 RUNTIME = COLLECTION / "roles" / "app" / "files" / "runtime"
 SAMPLE = COLLECTION / "roles" / "app" / "files" / "sample"
 
-# What belongs to a working copy and not to a release; .env holds secrets, for which a site has keys.
+# What belongs to a working copy and not to a release; .env holds secrets, for which a site has
+# keys.
 LEFT_OUT = frozenset(
     [
         ".env",
@@ -48,7 +51,9 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True)
 class Source:
-    """What of a directory is deployed: its files and links, in a fixed order; and the names that stay behind."""
+    """What of a directory is deployed: its files and links, in a fixed order; and the names that
+    stay behind.
+    """
 
     root: Path
     paths: tuple[Path, ...]
@@ -97,7 +102,9 @@ def scan(root: Path) -> Source:
 
 
 def stray_links(source: Source) -> list[str]:
-    """What is wrong with links that lead out of the source: on a host they would lead elsewhere, or nowhere."""
+    """What is wrong with links that lead out of the source: on a host they would lead elsewhere, or
+    nowhere.
+    """
     top = os.path.realpath(source.root)
     faults = []
     for path in source.paths:
@@ -112,14 +119,17 @@ def stray_links(source: Source) -> list[str]:
             or os.path.commonpath([real, top]) != top
         ):
             faults.append(
-                f"the link {str(path.relative_to(source.root))!r} leads to {target!r}; only a relative link to what is "
+                f"the link {str(path.relative_to(source.root))!r} leads to {target!r}; only a "
+                "relative link to what is "
                 "inside the source leads there on a host, too: copy what it names, or remove it"
             )
     return faults
 
 
 def project_requirements(name: str, content: bytes) -> list[str]:
-    """What to install for a project by its pyproject.toml: the project itself where it says how it is built, else its dependencies."""
+    """What to install for a project by its pyproject.toml: the project itself where it says how it
+    is built, else its dependencies.
+    """
     try:
         data = tomllib.loads(content.decode())
     except ValueError as error:
@@ -133,13 +143,15 @@ def project_requirements(name: str, content: bytes) -> list[str]:
     found = project.get("dependencies", [])
     if "dependencies" in project.get("dynamic", []) or (not found and "dependencies" in poetry):
         raise SourceError(
-            f"{name!r} leaves its dependencies to a tool; write them as a list into the key requirements"
+            f"{name!r} leaves its dependencies to a tool; write them as a list into the key "
+            "requirements"
         )
     if not isinstance(found, list) or not all(
         isinstance(item, str) and item[:1] not in ("", "-") for item in found
     ):
         raise SourceError(
-            f"{name!r} has in project.dependencies something else than requirements such as 'Django==5.2'"
+            f"{name!r} has in project.dependencies something else than requirements such as "
+            "'Django==5.2'"
         )
     return found
 

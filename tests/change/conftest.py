@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host that is changed by the collection's own playbooks and looked at meanwhile. molecule/shared/change.yml says in PYWEB_HOST which."""
+"""A host that is changed by the collection's own playbooks and looked at meanwhile.
+molecule/shared/change.yml says in PYWEB_HOST which.
+"""
 
 from __future__ import annotations
 

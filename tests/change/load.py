@@ -19,7 +19,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Load:
-    """Clients of two kinds, side by side: those that keep their connection, and those that open one for each request."""
+    """Clients of two kinds, side by side: those that keep their connection, and those that open one
+    for each request.
+    """
 
     address: str
     host: str
@@ -30,7 +32,9 @@ class Load:
     pause: float = 0.02  # seconds between two requests of a client
     accept: str = "text/html"
     sent: int = 0
-    closed: int = 0  # of a kept connection, by the server between two requests: repeated, as RFC 9112, section 9.3.1 has it
+    # of a kept connection, by the server between two requests: repeated, as RFC 9112, section 9.3.1
+    # has it
+    closed: int = 0
     failed: list[str] = field(default_factory=list)
     slowest: float = 0.0
     servers: set[str] = field(default_factory=set)
@@ -52,7 +56,10 @@ class Load:
 
     def __str__(self) -> str:
         few = "".join(f"\n  {words}" for words in self.failed[:10])
-        return f"{len(self.failed)} of {self.sent} requests failed, the slowest answer took {self.slowest:.2f} s, {self.closed} idle connections closed{few}"
+        return (
+            f"{len(self.failed)} of {self.sent} requests failed, the slowest answer took "
+            f"{self.slowest:.2f} s, {self.closed} idle connections closed{few}"
+        )
 
     def _ask(self, keep: bool) -> None:
         connection = None
@@ -78,7 +85,8 @@ class Load:
                 if response.status != 200:
                     fault = f"status {response.status}"
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
-                # Before the first byte of an answer on a connection that has served others: the server had closed it.
+                # Before the first byte of an answer on a connection that has served others: the
+                # server had closed it.
                 idle, fault = not fresh, repr(error)
             except (OSError, http.client.HTTPException) as error:
                 fault = repr(error)
@@ -92,7 +100,8 @@ class Load:
                     self.servers.add(server.split("/")[0])
                     if fault:
                         self.failed.append(
-                            f"{'kept' if keep else 'new'} connection, after {seconds:.2f} s: {fault}"
+                            f"{'kept' if keep else 'new'} connection, after {seconds:.2f} "
+                            f"s: {fault}"
                         )
             if fault or not keep or response.will_close:
                 connection.close()

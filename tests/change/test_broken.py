@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What goes wrong changes nothing: after each fault every site answers as before, every file is as before, and the next good run repairs."""
+"""What goes wrong changes nothing: after each fault every site answers as before, every file is as
+before, and the next good run repairs.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,16 @@ NONSENSE = {
 NAMES = ("one", "two", "three")
 UNITS = {"nginx": "nginx", "apache": "apache2", "lighttpd": "lighttpd"}
 FILES = (
-    "find /etc/nginx /etc/apache2 /etc/lighttpd /etc/pyweb /etc/systemd/system /etc/sysusers.d /etc/tmpfiles.d /srv/www/*/current "
+    "find /etc/nginx /etc/apache2 /etc/lighttpd /etc/pyweb /etc/systemd/system /etc/sysusers.d "
+    "/etc/tmpfiles.d /srv/www/*/current "
     "-not -type d -printf '%p %m %u %g %l\\n' -exec md5sum {} + 2>/dev/null | sort"
 )
 
 
 def sites() -> list[dict]:
-    """A site of each back; the scenario begins with them. With front apache the third runs inside it."""
+    """A site of each back; the scenario begins with them. With front apache the third runs inside
+    it.
+    """
     site = {"application": "sample:application", "source": {"path": SAMPLE}}
     return [
         {**site, "name": "one", "server_names": ["one.test"]},
@@ -79,7 +84,8 @@ def test_what_the_servers_parser_refuses(host):
     [
         ("import no_such_module\n", "no_such_module"),
         (
-            "def application(environ, start_response):\n    raise RuntimeError('at every request')\n",
+            "def application(environ, start_response):\n    raise RuntimeError('at every "
+            "request')\n",
             "status 500",
         ),
     ],
@@ -186,7 +192,9 @@ def application(environ, start_response):
 
 
 def test_a_site_that_starts_slowly_and_answers_500_at_its_mount(host, tmp_path):
-    """Both are told in the message, with the key that says that it is well all the same; with it the site comes up."""
+    """Both are told in the message, with the key that says that it is well all the same; with it
+    the site comes up.
+    """
     if host.front != "nginx":
         pytest.skip("it is a test of front nginx")
     slow = application(tmp_path, SLOW)
@@ -216,7 +224,8 @@ def test_a_disk_that_is_full_while_a_release_is_built(host):
     state = host.shell(FILES)
     folder = "/srv/www/two/releases"
     host.shell(
-        f"cp -a {folder} /root/kept && mount -t tmpfs -o mode=755,size=$(du -sk {folder} | cut -f1)k"
+        f"cp -a {folder} /root/kept && mount -t tmpfs -o mode=755,size=$(du -sk {folder} | "
+        "cut -f1)k"
         f" tmpfs {folder} && cp -a /root/kept/. {folder}"
     )
     try:
@@ -234,10 +243,13 @@ def test_a_disk_that_is_full_while_a_release_is_built(host):
 
 
 def test_a_full_disk(host):
-    """A small file system below the front's own directory takes the first new file and not the second."""
+    """A small file system below the front's own directory takes the first new file and not the
+    second.
+    """
     folder = f"/etc/{UNITS[host.front]}/pyweb"
     host.shell(
-        f"mkdir /root/kept && cp -a {folder}/. /root/kept && mount -t tmpfs -o size=64k tmpfs {folder} && cp -a /root/kept/. {folder}"
+        f"mkdir /root/kept && cp -a {folder}/. /root/kept && mount -t tmpfs -o size=64k tmpfs "
+        f"{folder} && cp -a /root/kept/. {folder}"
     )
     try:
         large = "# " + "x" * 100 + "\n"
@@ -253,11 +265,19 @@ def test_a_full_disk(host):
 
 @pytest.mark.parametrize("set_name", ["back_flup", "front"])
 def test_a_run_that_is_killed(host, set_name):
-    """SIGKILL of the module as soon as its journal is there; then the next run undoes what was begun and does it all."""
+    """SIGKILL of the module as soon as its journal is there; then the next run undoes what was
+    begun and does it all.
+    """
     name = f"front_{host.front}" if set_name == "front" else set_name
     # The module is the process that has the lock.
-    kill = "for p in /proc/[0-9]*; do ls -l $p/fd 2>/dev/null | grep -q pyweb.lock && kill -9 ${p#/proc/}; done"
-    watch = f"for i in $(seq 20000); do [ -e /var/lib/pyweb/.changes/{name}.journal ] && {{ {kill}; exit 0; }}; sleep 0.005; done; exit 1"
+    kill = (
+        "for p in /proc/[0-9]*; do ls -l $p/fd 2>/dev/null | grep -q pyweb.lock && kill -9 "
+        "${p#/proc/}; done"
+    )
+    watch = (
+        f"for i in $(seq 20000); do [ -e /var/lib/pyweb/.changes/{name}.journal ] && {{ "
+        f"{kill}; exit 0; }}; sleep 0.005; done; exit 1"
+    )
     killer = subprocess.Popen(["docker", "exec", host.container, "sh", "-c", watch])
     changed = with_second(processes=1, max_body_size=2 * 1024 * 1024)
     run = host.play({"sites": changed}, good=False)
@@ -277,7 +297,8 @@ def test_a_unit_that_was_stopped_and_a_file_that_was_changed(host):
     """Drift is shown and mended."""
     unit = UNITS[host.front]
     host.shell(
-        f"systemctl disable --now {unit}; echo '# mine' >> $(ls /etc/pyweb/one/*.environment); rm /etc/{unit}/pyweb/two.conf"
+        f"systemctl disable --now {unit}; echo '# mine' >> $(ls /etc/pyweb/one/*.environment); rm "
+        f"/etc/{unit}/pyweb/two.conf"
     )
     shown = host.play(None, "--check", "--diff").words
     assert "-# mine" in shown
@@ -293,7 +314,8 @@ def test_a_unit_that_was_stopped_and_a_file_that_was_changed(host):
 
 def test_a_port_that_another_program_has(host):
     host.shell(
-        f"systemctl stop {UNITS[host.front]}; systemd-run --unit=intruder python3 -m http.server 80; sleep 2"
+        f"systemctl stop {UNITS[host.front]}; systemd-run --unit=intruder python3 -m http.server "
+        "80; sleep 2"
     )
     try:
         run = host.play(good=False)

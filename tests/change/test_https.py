@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""HTTPS on a real host: by which certificate, version and protocol each name is served, and what changes nothing."""
+"""HTTPS on a real host: by which certificate, version and protocol each name is served, and what
+changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -169,7 +171,8 @@ def served(path: str) -> bytes:
 
 def files(host) -> str:
     return host.shell(
-        "ls -lR --time-style=full-iso /etc/nginx /etc/apache2 /etc/lighttpd /etc/pyweb 2>/dev/null; sha256sum /etc/pyweb/*/tls/*; ss -ltn"
+        "ls -lR --time-style=full-iso /etc/nginx /etc/apache2 /etc/lighttpd /etc/pyweb "
+        "2>/dev/null; sha256sum /etc/pyweb/*/tls/*; ss -ltn"
     )
 
 

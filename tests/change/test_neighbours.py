@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A hostile site beside a good one, for every back: what it tries, and the little that it reaches, with the reason.
+"""A hostile site beside a good one, for every back: what it tries, and the little that it reaches,
+with the reason.
 
-The tests go on from each other: the hostile sites run, go with their traps, come again, and go for good.
+The tests go on from each other: the hostile sites run, go with their traps, come again, and go for
+good.
 """
 
 from __future__ import annotations
@@ -20,10 +22,12 @@ STACKS = {"nginx": ("uwsgi", "flup"), "apache": ("embedded", "http")}
 # What no option of a unit separates; the two sites would need a network of their own each.
 NETWORK = {
     "connect to another site's abstract socket": "abstract sockets belong to the host's network",
-    "connect to another site's own port": "ports of the loopback interface belong to the host's network",
+    "connect to another site's own port": "ports of the loopback interface belong to the "
+    "host's network",
 }
 TCP = {
-    "connect to another site's endpoint": "every account of the host may connect to a port; use transport unix"
+    "connect to another site's "
+    "endpoint": "every account of the host may connect to a port; use transport unix"
 }
 APACHE = "sites inside the front are processes of one Apache"
 EMBEDDED = dict.fromkeys(
@@ -91,7 +95,8 @@ def ask(host, name: str, path: str, **query):
 def endpoint(host, name: str) -> str:
     """Where a site's back listens, as its own environment says it."""
     words = host.shell(
-        f'grep -rhoE \'PYWEB_ENDPOINT"?[=:] ?"?[^" ]+\' /etc/pyweb/{name} /etc/systemd/system/pyweb-{name}-*'
+        f'grep -rhoE \'PYWEB_ENDPOINT"?[=:] ?"?[^" ]+\' /etc/pyweb/{name} '
+        f"/etc/systemd/system/pyweb-{name}-*"
     )
     return (
         words.splitlines()[0].replace('"', "").replace(": ", "=").partition("=")[2]
@@ -106,7 +111,9 @@ def uid_of(host, name: str) -> str:
 
 @pytest.fixture(scope="module", name="planted", autouse=True)
 def what_the_good_sites_have(host):
-    """All sites run, a site whose build was hostile among them, and the good ones have left things wherever they may."""
+    """All sites run, a site whose build was hostile among them, and the good ones have left things
+    wherever they may.
+    """
     builder = a_site(
         "builder",
         STACKS[host.front][-1],
@@ -150,7 +157,8 @@ def test_a_hostile_build_leaves_root_nothing_to_stumble_over(host):
     assert host.ask(f"{name}.test").text == "ok"
     assert (
         host.shell(
-            "ls /root | grep planted; ls -d /tmp/built* /var/tmp/built* /dev/shm/built* /run/lock/built* /srv/www/built* 2>/dev/null"
+            "ls /root | grep planted; ls -d /tmp/built* /var/tmp/built* /dev/shm/built* "
+            "/run/lock/built* /srv/www/built* 2>/dev/null"
         )
         == ""
     )
@@ -189,18 +197,22 @@ def test_a_flood_of_words_ends_at_a_limit(host):
             ask(host, f"evil-{stack}", "/hog", what="journal", most=90000)
             kept = int(
                 host.shell(
-                    f"journalctl --sync; journalctl -q -o cat -u 'pyweb-evil-{stack}-*' | grep -c '^line '"
+                    f"journalctl --sync; journalctl -q -o cat -u 'pyweb-evil-{stack}-*' | grep -c "
+                    "'^line '"
                 )
             )
-            # The journal allows more than a unit's burst where its disk has much room (journald.conf(5)).
+            # The journal allows more than a unit's burst where its disk has much room
+            # (journald.conf(5)).
             assert kept < 90000, kept
 
 
 def leftovers(host, uid: str) -> str:
     """What an account has on the host: processes, and files but for the site's own."""
     return host.shell(
-        f"ps -o pid=,args= -u {uid}; find / /tmp /dev/shm /run /run/lock -xdev -uid {uid} -not -path '/proc/*' 2>/dev/null;"
-        f"for pid in $(pgrep -o apache2) $(pgrep -o nginx); do find /proc/$pid/root/dev/shm /proc/$pid/root/tmp -xdev -uid {uid} 2>/dev/null; done"
+        f"ps -o pid=,args= -u {uid}; find / /tmp /dev/shm /run /run/lock -xdev -uid {uid} -not "
+        "-path '/proc/*' 2>/dev/null;"
+        "for pid in $(pgrep -o apache2) $(pgrep -o nginx); do find /proc/$pid/root/dev/shm "
+        f"/proc/$pid/root/tmp -xdev -uid {uid} 2>/dev/null; done"
     )
 
 

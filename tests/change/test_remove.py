@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sites that go, and all that goes with them; in the end the host is as it was before the collection came."""
+"""Sites that go, and all that goes with them; in the end the host is as it was before the
+collection came.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,10 @@ ONE, TWO = a_site("one"), a_site("two")
 def traces(host, name: str) -> str:
     """What of a site is left on the host."""
     return host.shell(
-        f"ls -d /srv/www/{name} /etc/pyweb/{name} /var/cache/pyweb/{name} /run/pyweb/{name} /var/lib/pyweb/{name} 2>/dev/null;"
-        f"getent passwd {name}; systemctl list-unit-files --no-legend 'pyweb-{name}-*'; ls /etc/nginx/pyweb/{name}.conf /etc/apache2/pyweb/{name}.conf 2>/dev/null"
+        f"ls -d /srv/www/{name} /etc/pyweb/{name} /var/cache/pyweb/{name} /run/pyweb/{name} "
+        f"/var/lib/pyweb/{name} 2>/dev/null;"
+        f"getent passwd {name}; systemctl list-unit-files --no-legend 'pyweb-{name}-*'; ls "
+        f"/etc/nginx/pyweb/{name}.conf /etc/apache2/pyweb/{name}.conf 2>/dev/null"
     )
 
 

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A live site moves from front to front, back to back, link to link and transport to transport, under a constant load."""
+"""A live site moves from front to front, back to back, link to link and transport to transport,
+under a constant load.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,8 @@ def test_the_new_stack_serves(moved):
 def test_nothing_of_the_former_stacks_stays(moved):
     host, _ = moved
     units = host.shell(
-        "systemctl list-unit-files --no-legend 'pyweb-*' nginx.service apache2.service lighttpd.service | awk '{print $1, $2}'"
+        "systemctl list-unit-files --no-legend 'pyweb-*' nginx.service apache2.service "
+        "lighttpd.service | awk '{print $1, $2}'"
     )
     assert sorted(units.split("\n")) == sorted([
         "", "apache2.service disabled", "lighttpd.service disabled", "nginx.service enabled",
@@ -72,7 +75,8 @@ def test_nothing_of_the_former_stacks_stays(moved):
     ])  # fmt: skip
     assert (
         host.shell(
-            "ls /etc/apache2/pyweb /etc/lighttpd/pyweb /etc/pyweb/mod_wsgi 2>&1 | grep -v 'No such file'"
+            "ls /etc/apache2/pyweb /etc/lighttpd/pyweb /etc/pyweb/mod_wsgi 2>&1 | grep -v 'No "
+            "such file'"
         )
         == ""
     )

@@ -3,12 +3,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ask a conformance application (app/conformance.py) through whatever serves it, and compare with what is expected.
+"""Ask a conformance application (app/conformance.py) through whatever serves it, and compare with
+what is expected.
 
-    python tests/conformance/client.py http[s]://HOST[:PORT][/MOUNT] [--host NAME] [--front nginx --back uwsgi --link http --transport unix]
+    python tests/conformance/client.py http[s]://HOST[:PORT][/MOUNT] [--host NAME] [--front nginx
+    --back uwsgi --link http --transport unix]
 
-The stack's names choose the rows of docs/deviations.yml that are expected of it. Anything else that deviates, and a
-row that holds no longer, is unexpected, and the exit status is 1.
+The stack's names choose the rows of docs/deviations.yml that are expected of it. Anything else that
+deviates, and a row that holds no longer, is unexpected, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -293,7 +295,9 @@ class Target:
 
     @property
     def max_body_size(self) -> int:
-        """The site's, where it is told to the application because the site takes no large body; else 0."""
+        """The site's, where it is told to the application because the site takes no large body;
+        else 0.
+        """
         return int(self.about["CONFORMANCE_MAX_BODY_SIZE"] or 0)
 
     @property
@@ -334,7 +338,9 @@ def text(value) -> str:
 
 
 def judge(name: str, seen, expected: tuple, target: Target, rows: list[dict]) -> Result:
-    """A deviation that is known is expected just as it is: what has become conformant must leave the table."""
+    """A deviation that is known is expected just as it is: what has become conformant must leave
+    the table.
+    """
     row = find(rows, name, target)
     wanted = " or ".join(text(value) for value in expected)
     if row is None:
@@ -576,7 +582,8 @@ def paths(target: Target) -> Iterator[Check]:
         encoded = f"/%{ord(mount[1]):02X}{mount[2:]}"
         for name, raw, side in (
             ("mount + x", f"{mount}x", "outside"), ("mount + .", f"{mount}.", "outside"), ("mount + %2Fx", f"{mount}%2Fx", "inside"), ("/x + mount", f"/x{mount}", "outside"),
-            ("mount in capitals", mount.upper() + "/", "outside"), ("mount + /../x", f"{mount}/../x", "outside"), ("/x/.. + mount", f"/x/..{mount}/a", "inside"),
+            ("mount in "
+             "capitals", mount.upper() + "/", "outside"), ("mount + /../x", f"{mount}/../x", "outside"), ("/x/.. + mount", f"/x/..{mount}/a", "inside"),
             ("/ + mount", f"/{mount}/a", "outside"), ("mount encoded", f"{encoded}/a", "inside"), ("mount + ;x", f"{mount};x", "outside"),
         ):  # fmt: skip
             yield Check(name, lambda t, raw=raw: outside(t, raw), (side,))
@@ -619,7 +626,8 @@ LIES = dict.fromkeys(
     "X-Url-Scheme": "https",
     "Proxy": "http://" + LIAR,
 }
-# Not among those that a front of any kind sets, so an application that believes them is told so on purpose.
+# Not among those that a front of any kind sets, so an application that believes them is told so on
+# purpose.
 HARMLESS = {"X-Cluster-Client-IP", "X-Remote-Addr", "CF-Connecting-IP", "Remote-Addr"}
 
 
@@ -645,7 +653,8 @@ def lies(target: Target) -> Iterator[Check]:
             "PATH_INFO": "/",
         }
         wrong = [f"{key}={told.get(key)}" for key, true in truth.items() if told.get(key) != true]
-        # Also a value of the front's own making is not the client's business: the application must not see the field.
+        # Also a value of the front's own making is not the client's business: the application must
+        # not see the field.
         shown = [key for key in told if key == "HTTP_" + name.upper().replace("-", "_")]
         return ", ".join(wrong + shown) or "not believed"
 
@@ -687,7 +696,8 @@ def lies(target: Target) -> Iterator[Check]:
     def absolute(t, uri_host, host):
         with Wire(t) as wire:
             wire.send(
-                f"GET {t.scheme}://{uri_host}{t.mount}/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+                f"GET {t.scheme}://{uri_host}{t.mount}/ HTTP/1.1\r\nHost: {host}\r\nConnection: "
+                "close\r\n\r\n".encode()
             )
             answer = wire.response()
         if answer.status != 200:
@@ -773,7 +783,8 @@ def head_seen(target: Target) -> bool:
 def answers(target: Target) -> Iterator[Check]:
     """Status lines, header fields and bodies of the application's answers."""
     for line in ("200 OK", "201 Created", "202 Accepted", "203 Whatever", "206 Partial Content", "299 Strange", "400 Bad Request", "401 Unauthorized", "403 Forbidden",
-                 "404 Not Found", "405 Method Not Allowed", "409 Conflict", "410 Gone", "418 I'm a teapot", "422 Unprocessable", "429 Too Many", "451 Legal", "499 Odd", "500 Own",
+                 "404 Not Found", "405 Method "
+                                  "Not Allowed", "409 Conflict", "410 Gone", "418 I'm a teapot", "422 Unprocessable", "429 Too Many", "451 Legal", "499 Odd", "500 Own",
                  "501 Own", "502 Own", "503 Own", "504 Own", "507 Own", "599 Odd"):  # fmt: skip
         status, reason = line.split(" ", 1)
 
@@ -1346,7 +1357,9 @@ def failures(target: Target) -> Iterator[Check]:
 
 @group
 def slow(target: Target) -> Iterator[Check]:
-    """A back that dies, or does not answer within request_timeout, which may end its process: nothing else is asked meanwhile."""
+    """A back that dies, or does not answer within request_timeout, which may end its process:
+    nothing else is asked meanwhile.
+    """
     request_timeout = target.request_timeout  # known before nothing answers
 
     def killed(t):
@@ -1385,7 +1398,10 @@ def slow(target: Target) -> Iterator[Check]:
         with ThreadPoolExecutor() as pool:
             others = pool.submit(long, t)
             answer = t.ask(t.action("sleep", seconds=seconds), timeout=t.request_timeout + 15)
-            found = f"{answer.status} {'in time' if time.monotonic() - begun < t.request_timeout + 8 else 'too late'}"
+            found = (
+                f"{answer.status} "
+                f"{'in time' if time.monotonic() - begun < t.request_timeout + 8 else 'too late'}"
+            )
             meanwhile["stream"] = others.result()
         # The process ends when others' requests have ended: nobody else shall meet that.
         meanwhile["replaced"] = wait_until(
@@ -1555,7 +1571,9 @@ def sizes(target: Target) -> Iterator[Check]:
 
 
 def arrived(target: Target, raw: bytes, token: str, wait: float = 1.0) -> str:
-    """Send it, and tell how many requests the application has got of it and how long the first one's body was."""
+    """Send it, and tell how many requests the application has got of it and how long the first
+    one's body was.
+    """
     with Wire(target, timeout=wait) as wire:
         wire.send(raw)
         first = wire.response()
@@ -1573,7 +1591,9 @@ def arrived(target: Target, raw: bytes, token: str, wait: float = 1.0) -> str:
 
 @group
 def smuggling(target: Target) -> Iterator[Check]:
-    """Ambiguous requests: refused, or one request to the application with the body that a strict reader sees."""
+    """Ambiguous requests: refused, or one request to the application with the body that a strict
+    reader sees.
+    """
 
     def attack(t, lines, body=b"hello", end=b"\r\n", version="1.1", first=None):
         token = secrets.token_hex(8)
@@ -1634,14 +1654,16 @@ def smuggling(target: Target) -> Iterator[Check]:
         )[:9],
         ("refused",),
     )
-    for name, host in {"two Host": "{0}\r\nHost: {0}", "two different Host": "{0}\r\nHost: evil.example", "Host with a space": "{0} x", "Host with a slash": "{0}/x", "Host with a user": "x@{0}",
+    for name, host in {"two Host": "{0}\r\nHost: {0}", "two different Host": "{0}\r\nHost: "
+                                                                             "evil.example", "Host with a space": "{0} x", "Host with a slash": "{0}/x", "Host with a user": "x@{0}",
                        "Host with a quote": '{0}"', "Host with a bracket": "{0}<"}.items():  # fmt: skip
 
         def hosted(t, host=host):
             token = secrets.token_hex(8)
             return arrived(
                 t,
-                f"GET {t.mount}/?{token} HTTP/1.1\r\nHost: {host.format(t.name)}\r\nConnection: close\r\n\r\n".encode(),
+                f"GET {t.mount}/?{token} HTTP/1.1\r\nHost: {host.format(t.name)}\r\nConnection: "
+                "close\r\n\r\n".encode(),
                 token,
             )[:9]
 
@@ -1658,23 +1680,35 @@ def smuggling(target: Target) -> Iterator[Check]:
         return b"0\r\n\r\n" + evil
 
     for name, wrong, *expected in (
-        ("Content-Length and chunked", [b"Transfer-Encoding: chunked"], "refused", "1 request, body of 0"),
-        ("Content-Length and Chunked", [b"Transfer-Encoding: Chunked"], "refused", "1 request, body of 0"),
+        ("Content-Length and chunked", [b"Transfer-Encoding: chunked"], "refused", "1 request, "
+                                                                                   "body of 0"),
+        ("Content-Length and Chunked", [b"Transfer-Encoding: Chunked"], "refused", "1 request, "
+                                                                                   "body of 0"),
         ("Content-Length and xchunked", [b"Transfer-Encoding: xchunked"], "refused"),
         ("Content-Length and identity", [b"Transfer-Encoding: identity"], "refused", "by length"),
-        ("Content-Length and chunked, identity", [b"Transfer-Encoding: chunked, identity"], "refused"),
-        ("Content-Length and identity, chunked", [b"Transfer-Encoding: identity, chunked"], "refused"),
-        ("Content-Length and chunked, chunked", [b"Transfer-Encoding: chunked, chunked"], "refused"),
+        ("Content-Length and chunked, "
+         "identity", [b"Transfer-Encoding: chunked, identity"], "refused"),
+        ("Content-Length and "
+         "identity, chunked", [b"Transfer-Encoding: identity, chunked"], "refused"),
+        ("Content-Length and "
+         "chunked, chunked", [b"Transfer-Encoding: chunked, chunked"], "refused"),
         ("Content-Length and gzip, chunked", [b"Transfer-Encoding: gzip, chunked"], "refused"),
-        ("Content-Length and chunked twice", [b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity"], "refused"),
-        ("Content-Length and chunked with a tab", [b"Transfer-Encoding:\tchunked"], "refused", "1 request, body of 0"),
-        ("Content-Length and chunked with a vertical tab", [b"Transfer-Encoding: \x0bchunked"], "refused"),
+        ("Content-Length and chunked twice", [b"Transfer-Encoding: chunked", b"Transfer-Encoding: "
+                                                                             b"identity"], "refused"),
+        ("Content-Length and chunked "
+         "with a tab", [b"Transfer-Encoding:\tchunked"], "refused", "1 request, body of 0"),
+        ("Content-Length and chunked with a vertical tab", [b"Transfer-Encoding: "
+                                                            b"\x0bchunked"], "refused"),
         ("Content-Length and chunked with a quote", [b'Transfer-Encoding: "chunked"'], "refused"),
-        ("Content-Length and chunked, space before the colon", [b"Transfer-Encoding : chunked"], "refused"),
-        ("Content-Length and folded chunked", [b"Transfer-Encoding:", b" chunked"], "refused", "1 request, body of 0"),
+        ("Content-Length and chunked, space before "
+         "the colon", [b"Transfer-Encoding : chunked"], "refused"),
+        ("Content-Length and "
+         "folded chunked", [b"Transfer-Encoding:", b" chunked"], "refused", "1 request, body of 0"),
         ("Content-Length and chunked;", [b"Transfer-Encoding: chunked;x=y"], "refused"),
-        ("Content-Length and Transfer_Encoding", [b"Transfer_Encoding: chunked"], "refused", "by length"),
-        ("Content-Length and empty Transfer-Encoding", [b"Transfer-Encoding:"], "refused", "by length"),
+        ("Content-Length and "
+         "Transfer_Encoding", [b"Transfer_Encoding: chunked"], "refused", "by length"),
+        ("Content-Length and empty "
+         "Transfer-Encoding", [b"Transfer-Encoding:"], "refused", "by length"),
     ):  # fmt: skip
 
         def mixed(t, wrong=wrong):

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""docs/deviations.yml: what a stack does otherwise than the conformance client expects. Read by the client and by tools/docs.py."""
+"""docs/deviations.yml: what a stack does otherwise than the conformance client expects. Read by the
+client and by tools/docs.py.
+"""
 
 from __future__ import annotations
 
@@ -96,8 +98,10 @@ def page(rows: list[dict]) -> str:
         "<!-- Written by tools/docs.py from docs/deviations.yml. -->",
         "# Deviations",
         "",
-        "An application sees the same requests, and its clients the same answers, whatever front, back, link and transport a site has.",
-        "What a server cannot do is listed here; the conformance run (`tests/conformance`) expects exactly these, and fails also where one",
+        "An application sees the same requests, and its clients the same answers, whatever front, "
+        "back, link and transport a site has.",
+        "What a server cannot do is listed here; the conformance run (`tests/conformance`) expects "
+        "exactly these, and fails also where one",
         "of them has gone.",
         "",
         *[f"- **{name}**: {meaning}." for name, meaning in EFFECTS.items()],

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of fields that an application and a front may both set, and of which there is one (RFC 9110, 5.3)."""
+"""Checks of fields that an application and a front may both set, and of which there is one (RFC
+9110, 5.3).
+"""
 
 from __future__ import annotations
 

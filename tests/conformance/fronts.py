@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Groups of the conformance client about what a front adds: whom to believe, compression, and files."""
+"""Groups of the conformance client about what a front adds: whom to believe, compression, and
+files.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +126,8 @@ def trust(target: Target) -> Iterator[Check]:
 
     for name, value in (
         ("Remote-User", "root"), ("Remote_User", "root"), ("REMOTE.USER", "root"), ("Auth-Type", "Basic"), ("Pywebfront", f"nginx Basic {LIE}"),
-        ("PYWEBFRONT", f"Apache Digest {LIE}"), ("Pyweb-Path", "/evil"), ("Pyweb_Path", "/evil"), ("Script_Name", "/evil"), ("Path-Info", "/evil"), ("Path_Info", "/evil"),
+        ("PYWEBFRONT", "Apache "
+                       f"Digest {LIE}"), ("Pyweb-Path", "/evil"), ("Pyweb_Path", "/evil"), ("Script_Name", "/evil"), ("Path-Info", "/evil"), ("Path_Info", "/evil"),
         # Claimed, and asked for by nobody.
         ("Authorization", "Basic cm9vdDpyb290"),
     ):  # fmt: skip
@@ -191,7 +194,9 @@ def strength(answer: Response) -> str:
 
 @group
 def representations(target: Target) -> Iterator[Check]:
-    """What a front makes of a document that it may compress (RFC 9110, 8.8.3, 9.3.2, 12.5.3, 13.1; RFC 9111, 5.2.2.6)."""
+    """What a front makes of a document that it may compress (RFC 9110, 8.8.3, 9.3.2, 12.5.3, 13.1;
+    RFC 9111, 5.2.2.6).
+    """
     action = target.action("tagged")
 
     def got(t, path=action, headers=(GZIP,), method="GET"):
@@ -341,11 +346,17 @@ def representations(target: Target) -> Iterator[Check]:
 
 # Of the front's table; what is behind the semicolon is only how it says that a text is UTF-8.
 TYPES = {
-    "avif": "image/avif", "css": "text/css; charset=utf-8", "csv": "text/csv; charset=utf-8", "epub": "application/epub+zip", "geojson": "application/geo+json",
-    "glb": "model/gltf-binary", "html": "text/html", "ics": "text/calendar; charset=utf-8", "ico": "image/vnd.microsoft.icon", "js": "text/javascript; charset=utf-8",
+    "avif": "image/avif", "css": "text/css; "
+                                 "charset=utf-8", "csv": "text/csv; "
+                                                         "charset=utf-8", "epub": "application/epub+zip", "geojson": "application/geo+json",
+    "glb": "model/gltf-binary", "html": "text/html", "ics": "text/calendar; "
+                                                            "charset=utf-8", "ico": "image/vnd.microsoft.icon", "js": "text/javascript; charset=utf-8",
     "json": "application/json", "jxl": "image/jxl", "m4a": "audio/mp4", "map": "application/json", "md": "text/markdown; charset=utf-8",
-    "mjs": "text/javascript; charset=utf-8", "mp4": "video/mp4", "opus": "audio/ogg", "otf": "font/otf", "pdf": "application/pdf", "png": "image/png",
-    "svg": "image/svg+xml", "ttf": "font/ttf", "txt": "text/plain; charset=utf-8", "vtt": "text/vtt; charset=utf-8", "wasm": "application/wasm", "weba": "audio/webm",
+    "mjs": "text/javascript; "
+           "charset=utf-8", "mp4": "video/mp4", "opus": "audio/ogg", "otf": "font/otf", "pdf": "application/pdf", "png": "image/png",
+    "svg": "image/svg+xml", "ttf": "font/ttf", "txt": "text/plain; "
+                                                      "charset=utf-8", "vtt": "text/vtt; "
+                                                                              "charset=utf-8", "wasm": "application/wasm", "weba": "audio/webm",
     "webm": "video/webm", "webmanifest": "application/manifest+json", "webp": "image/webp", "woff": "font/woff", "woff2": "font/woff2", "xhtml": "application/xhtml+xml",
     "xml": "application/xml", "yaml": "application/yaml", "zip": "application/zip", "strange": "application/octet-stream",
 }  # fmt: skip

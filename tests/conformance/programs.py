@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A group of the conformance client about what runs the application: what it sends on of an answer, and what a program finds."""
+"""A group of the conformance client about what runs the application: what it sends on of an answer,
+and what a program finds.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from client import Check, Target, group
 from processes import LINES
 
 FORBIDDEN = (
-    "status line", "status", "line break", "NUL", "name", "of the connection", "text in a list", "text in pieces", "one text", "a number",
+    "status line", "status", "line break", "NUL", "name", "of the "
+                                                          "connection", "text in a list", "text in pieces", "one text", "a number",
     "text by write", "cancelled",
 )  # fmt: skip
 # A child that is forked while another thread starts a program inherits the pipes between the two.

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Definitions of sites, unusual ones and such as try to break out of the language of a server's configuration."""
+"""Definitions of sites, unusual ones and such as try to break out of the language of a server's
+configuration.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,17 @@ from ansible_collections.pyweb.stack.plugins.module_utils._plan import PlanError
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-# What has a meaning of its own in one of the languages, and what would end a value there and begin something else.
+# What has a meaning of its own in one of the languages, and what would end a value there and begin
+# something else.
 BREAKING = (
-    *"\n\r\t\0\"'`{}[]()<>$;#%\\*?&|= /-.,:!@~^+éß\x0b\x0c\x1b\x7f\x85\u2028\u200b\u202e\ufeff٣\U0001f40d",
+    *"\n\r\t\0\"'`{}[]()<>$;#%\\*?&|= "
+     "/-.,:!@~^+éß\x0b\x0c\x1b\x7f\x85\u2028\u200b\u202e\ufeff٣\U0001f40d",
     "..", "/../", "//", "/./", "$uri", "$(id)", "`id`", "%n", "%i", "%2f", "%2e%2e", "%{x}", "%{ENV:PATH}", "*/",
     "{{ 7 * 7 }}", "{% raw %}", "{# #}", "{name}", "{0}", "{release[id]}", "${x}", "${APACHE_RUN_DIR}", "$(PATH)", "@(/etc/passwd)",
-    "; } server { listen 81; server_name evil; #", '"; } location / { return 200 "evil"; } #', "/;root /;",
-    '">\n</Location>\n<Location "/">\nRequire all granted\n#', '"\n</VirtualHost>\n<VirtualHost *:80>\n#', "\\\n",
+    "; } server { listen 81; "
+    "server_name evil; #", '"; } location / { return 200 "evil"; } #', "/;root /;",
+    '">\n</Location>\n<Location "/">\nRequire all '
+    'granted\n#', '"\n</VirtualHost>\n<VirtualHost *:80>\n#', "\\\n",
     '" {}\n}\n$HTTP["host"] == "evil" { #', '")\n}\nserver.errorlog = "/dev/null"\n#',
     "\nUser=root\n", "\nExecStartPre=/bin/id\n", "\n[Service]\nUser=root", "\nprotocol = http\n", '"\nA="b', "\nu evil - -",
 )  # fmt: skip
@@ -128,7 +134,9 @@ def places(value, path=()):
 
 @st.composite
 def definitions(draw, front: str):
-    """A site for this front, over any of its links; of two in three a value, or a name of one, was spoilt."""
+    """A site for this front, over any of its links; of two in three a value, or a name of one, was
+    spoilt.
+    """
     back, link = draw(
         st.sampled_from([(back, link) for chosen, back, link in combinations() if chosen == front])
     )
@@ -210,7 +218,9 @@ def tricky(front: str) -> list[dict]:
 
 
 def accepted(front: str, examples: int) -> list[dict]:
-    """The definitions, of as many examples, that the plan takes on one host; always the same ones."""
+    """The definitions, of as many examples, that the plan takes on one host; always the same
+    ones.
+    """
     found: dict[str, dict] = {site["name"]: site for site in tricky(front)}
 
     @settings(
@@ -227,7 +237,8 @@ def accepted(front: str, examples: int) -> list[dict]:
         if site["link"] != EMBEDDED:
             try:
                 plan({"front": front, "sites": [site]})
-                # Many together need names of their own, and a host has one catch-all. A server's own text belongs to the tests of its parser.
+                # Many together need names of their own, and a host has one catch-all. A server's
+                # own text belongs to the tests of its parser.
                 name = f"s{len(found)}-{site['name']}"[:31]
                 names = site.get("server_names") or (
                     [] if len(found) % 9 == 0 else [f"{name.strip('-')}.test"]
@@ -253,7 +264,9 @@ def accepted(front: str, examples: int) -> list[dict]:
 
 
 def environments(front: str) -> list[dict]:
-    """A site for each back, which tells its environment; every text that may break something is a value of it."""
+    """A site for each back, which tells its environment; every text that may break something is a
+    value of it.
+    """
     texts = [text for text in (*BREAKING, "".join(BREAKING), "x" * 100000) if "\0" not in text]
     values = {
         f"V{number}": text

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs on a host of the scenario hostile: stands in for the backs of hundreds of sites, and asks the front for all of them.
+"""Runs on a host of the scenario hostile: stands in for the backs of hundreds of sites, and asks
+the front for all of them.
 
-host.py serve PLAN: listens wherever the plan's sites do, and answers in the protocol of each which site was meant.
+host.py serve PLAN: listens wherever the plan's sites do, and answers in the protocol of each which
+site was meant.
 host.py ask PLAN: asks for every site and file by every name, and says what is not as it should be.
 """
 
@@ -31,12 +33,16 @@ PARSERS = {
 }
 # Texts of a site's own that would leave its file and go on outside, were they taken.
 ESCAPES = {
-    "nginx": ["}", "} server { listen 81; server_name evil.test;", "location /x {", 'add_header X "', "{", "gzip on", "\\"],
+    "nginx": ["}", "} server { listen 81; server_name "
+                   "evil.test;", "location /x {", 'add_header X "', "{", "gzip on", "\\"],
     "apache": [
-        "</VirtualHost>", "</VirtualHost>\n<VirtualHost *:80>", '<Location "/x">', '<Location "/x">\n</VirtualHost>', "<IfModule x>", "</Location>",
+        "</VirtualHost>", "</VirtualHost>\n<VirtualHost *:80>", '<Location "/x">', '<Location '
+                                                                                   '"/x">\n</VirtualHost>', "<IfModule x>", "</Location>",
         "<VirtualHost *:81>\n</VirtualHost>",
     ],
-    "lighttpd": ['$HTTP["host"] == "evil.test" {', '}\n$HTTP["host"] == "evil.test" {', 'server.tag = "', "server.tag = (", "\\"],
+    "lighttpd": ['$HTTP["host"] == '
+                 '"evil.test" {', '}\n$HTTP["host"] == '
+                                  '"evil.test" {', 'server.tag = "', "server.tag = (", "\\"],
 }  # fmt: skip
 
 
@@ -147,7 +153,9 @@ def asked(host, path):
 
 
 def ask(planned):
-    """Every site by every name, at its mount and beside it, and every static file. Returns what is wrong, and how many were asked."""
+    """Every site by every name, at its mount and beside it, and every static file. Returns what is
+    wrong, and how many were asked.
+    """
     sites = planned[f"front_{planned['front']}_sites"]
     wrong, done = [], 0
     for site in sites:
@@ -165,7 +173,8 @@ def ask(planned):
                 done += 1
                 if found != expected:
                     wrong.append(
-                        f"{site['name']} ({site['link']}): http://{host}{path}: expected {expected}, got {str(found)[:200]}"
+                        f"{site['name']} ({site['link']}): http://{host}{path}: expected "
+                        f"{expected}, got {str(found)[:200]}"
                     )
     return wrong, done
 
@@ -187,7 +196,9 @@ def ask_environments(own):
 
 
 def try_escapes(planned):
-    """The texts that would leave a site's file, each put at its end, where extra is: the parser has to refuse them."""
+    """The texts that would leave a site's file, each put at its end, where extra is: the parser has
+    to refuse them.
+    """
     front = planned["front"]
     file = Path(SITE_FILES[front].format(planned[f"front_{front}_sites"][0]["name"]))
     before, wrong = file.read_text(), []

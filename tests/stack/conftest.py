@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a converged scenario serves, asked from outside. molecule/shared/verify.yml says in PYWEB_STACK which hosts there are."""
+"""What a converged scenario serves, asked from outside. molecule/shared/verify.yml says in
+PYWEB_STACK which hosts there are.
+"""
 
 from __future__ import annotations
 

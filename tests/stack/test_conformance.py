@@ -32,7 +32,8 @@ def test_conformance(conformance, group):
         name=conformance.server_names[0],
         **{key: getattr(conformance, key) or "" for key in ("front", "back", "link", "transport")},
     )
-    # A back that is too slow ends its process, and with it what another worker of pytest is asking it.
+    # A back that is too slow ends its process, and with it what another worker of pytest is asking
+    # it.
     with open(
         Path(tempfile.gettempdir()) / f"pyweb-{conformance.host}-{conformance.name}.lock", "w"
     ) as lock:

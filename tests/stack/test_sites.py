@@ -30,7 +30,9 @@ LIES = {
 
 
 def status_of(site, check, status):
-    """The status that is expected: what docs/deviations.yml says of this front, or the right one."""
+    """The status that is expected: what docs/deviations.yml says of this front, or the right
+    one.
+    """
     row = find(ROWS, check, site)
     return int(row["seen"][check][0]) if row else status
 

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a front answers while all backs are stopped; molecule/shared/verify.yml stops them. Nothing else is asked then."""
+"""What a front answers while all backs are stopped; molecule/shared/verify.yml stops them. Nothing
+else is asked then.
+"""
 
 from __future__ import annotations
 

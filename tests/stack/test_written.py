@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a site writes below its state directory: served where static names it, and closed to the front elsewhere."""
+"""What a site writes below its state directory: served where static names it, and closed to the
+front elsewhere.
+"""
 
 from __future__ import annotations
 

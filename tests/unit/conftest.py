@@ -4,8 +4,8 @@
 
 """The collection is imported as Ansible does it, so that templates find its filters.
 
-Properties are tested with the same examples in every run, so that a failure is the fault of a change; --hypothesis-profile=explore
-looks for others. A busy machine is no fault of a property.
+Properties are tested with the same examples in every run, so that a failure is the fault of a
+change; --hypothesis-profile=explore looks for others. A busy machine is no fault of a property.
 """
 
 from __future__ import annotations

@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Small readers of the languages that the roles write: a file becomes its tokens, as its server would take them.
+"""Small readers of the languages that the roles write: a file becomes its tokens, as its server
+would take them.
 
-Each raises ValueError for a text that ends in the middle of something, or whose blocks do not match.
+Each raises ValueError for a text that ends in the middle of something, or whose blocks do not
+match.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ APACHE_WORD = re.compile(
 
 
 def apache(text: str) -> list[str]:
-    """ap_cfg_getline and ap_getword_conf: lines, joined where they end with a backslash, of words."""
+    """ap_cfg_getline and ap_getword_conf: lines, joined where they end with a backslash, of
+    words.
+    """
     tokens = []
     for line in re.sub(r"\\\n", "", text).split("\n"):
         line = line.strip(" \t\r")
@@ -122,7 +126,9 @@ def lighttpd(text: str) -> list[str]:
 
 
 def cherokee(text: str) -> list[str]:
-    """cherokee_config_reader_parse: a key and a value a line; a carriage return ends a line, too."""
+    """cherokee_config_reader_parse: a key and a value a line; a carriage return ends a line,
+    too.
+    """
     tokens = []
     for line in re.split(r"[\r\n]", text):
         if line.strip() and not line.startswith("#"):
@@ -134,7 +140,9 @@ def cherokee(text: str) -> list[str]:
 
 
 def ini(text: str) -> list[str]:
-    """uWSGI's files and systemd's units: sections, keys and values, a line each; no line goes on in the next."""
+    """uWSGI's files and systemd's units: sections, keys and values, a line each; no line goes on in
+    the next.
+    """
     tokens = []
     for line in text.split("\n"):
         if line.endswith("\\"):

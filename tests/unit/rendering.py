@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files that the roles would write for a plan: their own tasks and templates, by Ansible's templating, without a host."""
+"""The files that the roles would write for a plan: their own tasks and templates, by Ansible's
+templating, without a host.
+"""
 
 from __future__ import annotations
 

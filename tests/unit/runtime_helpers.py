@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tests of the runtime files share: interpreters, a runner under a stand-in for systemd, and a front."""
+"""What the tests of the runtime files share: interpreters, a runner under a stand-in for systemd,
+and a front.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def runtime_module(name: str):
 # The others of them import it.
 sys.modules["pyweb_watchdog"] = runtime_module("pyweb_watchdog")
 
-# Gives a process the listening socket as systemd does: as descriptor 3, with its own number in LISTEN_PID.
+# Gives a process the listening socket as systemd does: as descriptor 3, with its own number in
+# LISTEN_PID.
 LAUNCHER = 'exec 3<&"$0"; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
 
 APPLICATION = '''
@@ -217,7 +220,9 @@ def see_linger(environ, start_response, argument):
 
 
 def interpreter(version: str) -> tuple[str | None, str]:
-    """The path of a Python, or None and the reason. A pyenv shim may exist for one that is switched off."""
+    """The path of a Python, or None and the reason. A pyenv shim may exist for one that is switched
+    off.
+    """
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     found = [
         shutil.which(f"python{version}"),

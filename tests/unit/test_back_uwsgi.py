@@ -41,7 +41,10 @@ def test_systemd_is_told_by_the_processes():
     """uWSGI itself is ready before its processes have loaded the application."""
     lines = written("pyweb-shop-uwsgi-uwsgi-unix.service")
     assert "NotifyAccess=all" in lines
-    start = "ExecStart=/usr/bin/env --unset=NOTIFY_SOCKET PYWEB_NOTIFY_SOCKET=${NOTIFY_SOCKET} /usr/bin/uwsgi"
+    start = (
+        "ExecStart=/usr/bin/env --unset=NOTIFY_SOCKET PYWEB_NOTIFY_SOCKET=${NOTIFY_SOCKET} "
+        "/usr/bin/uwsgi"
+    )
     assert any(line.startswith(start) for line in lines)
 
 

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The build of a release, in a directory of the test's own. The unit of systemd that a build runs in is left to Molecule."""
+"""The build of a release, in a directory of the test's own. The unit of systemd that a build runs
+in is left to Molecule.
+"""
 
 from __future__ import annotations
 
@@ -128,7 +130,8 @@ def test_nothing_is_left_of_a_release_that_failed_beside_one_that_did_not(tmp_pa
         (
             "3.12",
             True,
-            "is Python 3.12, but the back runs Debian's Python 3.11; leave the key out, or choose back flup or gunicorn",
+            "is Python 3.12, but the back runs Debian's Python 3.11; leave the key out, or choose "
+            "back flup or gunicorn",
         ),
         (None, False, "does not run on this host"),
     ],

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates: what the controller refuses, what a host would make of a pair, and pairs that sign themselves."""
+"""Certificates: what the controller refuses, what a host would make of a pair, and pairs that sign
+themselves.
+"""
 
 from __future__ import annotations
 
@@ -144,30 +146,51 @@ def test_keys_that_all_browsers_take(kind):
     ("chain", "private", "names", "where", "words"),
     [
         ("", secret(key()), [], "certificate", "it holds no certificate in PEM"),
-        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", secret(key()), [], "certificate", "one of its certificates is damaged"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END "
+         "CERTIFICATE-----", secret(key()), [], "certificate", "one of its certificates "
+                                                               "is damaged"),
         (pem(LEAF), "", [], "key", "expected exactly one private key in PEM, found 0"),
-        (pem(LEAF), secret(key()) * 2, [], "key", "expected exactly one private key in PEM, found 2"),
-        (pem(LEAF), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", [], "key", "it is damaged"),
-        (pem(LEAF, MIDDLE), secret(key(), b"word"), [], "key", "it is encrypted, and no server could start by itself; take the passphrase off"),
-        (pem(LEAF, MIDDLE), secret(key("other")), [], "key", "it is not the key of the certificate (CN=shop.test)"),
-        (pem(MIDDLE, LEAF), secret(key()), [], "certificate", "wrong order: the site's own certificate (CN=shop.test) has to be the first"),
-        (pem(LEAF, ROOT, MIDDLE), secret(key()), [], "certificate", "wrong order: CN=Middle has to come right after CN=shop.test"),
-        (pem(LEAF), secret(key()), [], "certificate", "incomplete: nothing vouches for CN=shop.test; append the certificate of its issuer, CN=Middle"),
-        (pem(LEAF, ROOT), secret(key()), [], "certificate", "incomplete: nothing vouches for CN=shop.test"),
-        (pem(leaf(days=(-90, -1)), MIDDLE), secret(key()), [], "certificate", "CN=shop.test has expired ("),
-        (pem(leaf(days=(1, 90)), MIDDLE), secret(key()), [], "certificate", "CN=shop.test is not valid before "),
+        (pem(LEAF), secret(key()) * 2, [], "key", "expected exactly one private key in "
+                                                  "PEM, found 2"),
+        (pem(LEAF), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE "
+                    "KEY-----", [], "key", "it is damaged"),
+        (pem(LEAF, MIDDLE), secret(key(), b"word"), [], "key", "it is encrypted, and no server "
+                                                               "could start by itself; take the "
+                                                               "passphrase off"),
+        (pem(LEAF, MIDDLE), secret(key("other")), [], "key", "it is not the key of the certificate "
+                                                             "(CN=shop.test)"),
+        (pem(MIDDLE, LEAF), secret(key()), [], "certificate", "wrong order: the site's own "
+                                                              "certificate (CN=shop.test) has to "
+                                                              "be the first"),
+        (pem(LEAF, ROOT, MIDDLE), secret(key()), [], "certificate", "wrong order: CN=Middle has to "
+                                                                    "come right after "
+                                                                    "CN=shop.test"),
+        (pem(LEAF), secret(key()), [], "certificate", "incomplete: nothing vouches for "
+                                                      "CN=shop.test; append the certificate of its "
+                                                      "issuer, CN=Middle"),
+        (pem(LEAF, ROOT), secret(key()), [], "certificate", "incomplete: nothing vouches for "
+                                                            "CN=shop.test"),
+        (pem(leaf(days=(-90, -1)), MIDDLE), secret(key()), [], "certificate", "CN=shop.test has "
+                                                                              "expired ("),
+        (pem(leaf(days=(1, 90)), MIDDLE), secret(key()), [], "certificate", "CN=shop.test is not "
+                                                                            "valid before "),
         (
             pem(LEAF, issue("Middle", key("middle"), ROOT, key("root"), ca=True, days=(-5, -1))),
             secret(key()), [], "certificate", "CN=Middle has expired (",
         ),
         (
             pem(LEAF, MIDDLE), secret(key()), ["shop.test", "blog.test", "a.b.shop.test"], "certificate",
-            "it is not for blog.test, a.b.shop.test, but for shop.test, *.shop.test; have it issued for all names of the site",
+            "it is not for blog.test, a.b.shop.test, but for shop.test, *.shop.test; have it "
+            "issued for all names of the site",
         ),
-        (pem(leaf(names=()), MIDDLE), secret(key()), ["shop.test"], "certificate", "it is not for shop.test, but for no name at all"),
+        (pem(leaf(names=()), MIDDLE), secret(key()), ["shop.test"], "certificate", "it is not for "
+                                                                                   "shop.test, but "
+                                                                                   "for no "
+                                                                                   "name at all"),
         (
             pem(leaf(key("weak", "RSA-1024")), MIDDLE), secret(key("weak", "RSA-1024")), [], "key",
-            "RSA of 1024 bits is too weak; make one of RSA of at least 2048 bits, or ECDSA on P-256 or P-384",
+            "RSA of 1024 bits is too weak; make one of RSA of at least 2048 bits, or ECDSA on "
+            "P-256 or P-384",
         ),
         (pem(leaf(key("odd", "P-521")), MIDDLE), secret(key("odd", "P-521")), [], "key", "secp521r1 is none that all browsers take"),
         (pem(leaf(key("ed", "Ed25519")), MIDDLE), secret(key("ed", "Ed25519")), [], "key", "Ed25519 is none that all browsers take"),

@@ -45,7 +45,9 @@ def make(wanted: dict, name: str = "test", **more) -> Change:
 
 
 def tree(root: Path) -> dict:
-    """What a server sees; the second names of a change that is under way are hidden from its patterns."""
+    """What a server sees; the second names of a change that is under way are hidden from its
+    patterns.
+    """
     return {
         str(path): read(str(path))
         for path in sorted(root.rglob("[!.]*"))

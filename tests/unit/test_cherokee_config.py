@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 
 def parse(text):
-    """What Cherokee reads: a nested tree, in which the value of a node that has children has the empty key."""
+    """What Cherokee reads: a nested tree, in which the value of a node that has children has the
+    empty key.
+    """
     root = {}
     for line in text.replace("\r", "\n").split("\n"):
         line = line.lstrip(" \t")
@@ -44,7 +46,9 @@ def plain(node):
 
 
 def meant(tree):
-    """The same tree as the parser has it: lists numbered, values as texts, nothing where there is nothing."""
+    """The same tree as the parser has it: lists numbered, values as texts, nothing where there is
+    nothing.
+    """
     if isinstance(tree, list):
         tree = {str((len(tree) - at) * 10): item for at, item in enumerate(tree)}
     if not isinstance(tree, dict):

@@ -97,7 +97,9 @@ def test_example_of_django_is_planned():
 
 
 def plans(inventory):
-    """The plan of each host of an inventory; certificates are there, wherever they are said to be."""
+    """The plan of each host of an inventory; certificates are there, wherever they are said to
+    be.
+    """
     values = inventory["all"].get("vars", {})
     children = inventory["all"].get("children", {})
     groups = {name: list(group["hosts"]) for name, group in children.items()}

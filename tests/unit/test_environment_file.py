@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Environment files are read back as they were meant, by a parser of the rules in systemd.exec(5), EnvironmentFile=."""
+"""Environment files are read back as they were meant, by a parser of the rules in systemd.exec(5),
+EnvironmentFile=.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 
 
 def parse(text):
-    """What systemd reads: comments, bare, single-quoted and double-quoted values, and its escapes in each."""
+    """What systemd reads: comments, bare, single-quoted and double-quoted values, and its escapes
+    in each.
+    """
     values, position = {}, 0
 
     def take():

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the role front_cherokee writes for every link keeps to Cherokee's grammar; no Cherokee is at hand to say so."""
+"""What the role front_cherokee writes for every link keeps to Cherokee's grammar; no Cherokee is at
+hand to say so.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ STACKS = [
 ]
 HANDLERS = {"uwsgi": "uwsgi", "http": "proxy", "fastcgi": "fcgi", "scgi": "scgi"}
 CGI = {"", "check_file", "error_handler", "pass_req_headers", "balancer"}
-# What Cherokee knows below each, of what is used here; an unknown key of a handler passes its own test in silence.
+# What Cherokee knows below each, of what is used here; an unknown key of a handler passes its own
+# test in silence.
 KEYS = {
     "custom_error": {"", "error"},
     "common": {"", "allow_dirlist", "allow_pathinfo", "iocache"},
@@ -309,7 +312,8 @@ def test_extra_lines_belong_to_the_sites_virtual_server():
         front_cherokee_extra="server!log_flush_lapse = 5",
     )
     assert text.endswith(
-        "\n# What the site shop adds.\nvserver!30!rule!1000000!match = directory\n\n# why\nvserver!30!rule!1000000!match!directory = /x\n\n\nserver!log_flush_lapse = 5\n"
+        "\n# What the site shop adds.\nvserver!30!rule!1000000!match = directory\n\n# "
+        "why\nvserver!30!rule!1000000!match!directory = /x\n\n\nserver!log_flush_lapse = 5\n"
     )
     assert parse(text)["vserver"]["30"]["rule"]["1000000"] == {
         "match": {"": "directory", "directory": "/x"}
@@ -345,7 +349,9 @@ def test_every_boolean_from_the_command_line_counts_as_what_it_says():
 
 
 def test_the_web_interface_would_save_every_rule():
-    """It refuses a rule for heads that names no field, which the server does not read where it looks at the whole head."""
+    """It refuses a rule for heads that names no field, which the server does not read where it
+    looks at the whole head.
+    """
     for vserver in parse(written(planned(full_site())))["vserver"].values():
         assert vserver["document_root"] and vserver["nick"]
         about_heads = [

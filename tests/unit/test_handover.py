@@ -9,11 +9,17 @@ import socket
 import pytest
 from ansible_collections.pyweb.stack.plugins.module_utils._handover import accepted, listens
 
-HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+HEAD = (
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  "
+    "timeout inode\n"
+)
 
 
 def row(port: int, state: str, waiting: int = 0) -> str:
-    return f"   0: 00000000:{port:04X} 00000000:0000 {state} 00000000:{waiting:08X} 00:00000000 00000000     0        0 1 1 0\n"
+    return (
+        f"   0: 00000000:{port:04X} 00000000:0000 {state} 00000000:{waiting:08X} 00:00000000 "
+        "00000000     0        0 1 1 0\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A hostile definition is refused, or its files are those of a harmless one, token for token, with its own values in their places."""
+"""A hostile definition is refused, or its files are those of a harmless one, token for token, with
+its own values in their places.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ FREE = {"environment", "secrets", "extra", "source", "requirements", "python"}
 
 
 def ranks(urls: list[str]) -> dict[str, int]:
-    """The place of each in the order that Jinja's sort gives them, which does not know capital letters; of equals the first is the last."""
+    """The place of each in the order that Jinja's sort gives them, which does not know capital
+    letters; of equals the first is the last.
+    """
     return {
         url: place
         for place, (_lower, _number, url) in enumerate(
@@ -61,7 +65,9 @@ def renamed(urls: list[str]) -> dict[str, str]:
 
 
 def harmless(site: dict, planned: dict) -> dict:
-    """A definition of the same shape, of plain words: what is sorted stays in the same order, what is counted the same number."""
+    """A definition of the same shape, of plain words: what is sorted stays in the same order, what
+    is counted the same number.
+    """
     names = planned["server_names"]
     exact = {
         name: f"qname{place}.test" for place, name in enumerate(names) if not name.startswith("*.")

@@ -52,7 +52,8 @@ def test_a_process_that_began_before_the_change_says_nothing_of_it(tmp_path):
     log.write_text("")
     logs = Logs([str(log)])
     log.write_text(
-        f"{APACHE}pyweb: the site one cannot be loaded by process 2075, begun 1280.19 s after boot\n"
+        f"{APACHE}pyweb: the site one cannot be loaded by process 2075, begun 1280.19 s "
+        "after boot\n"
     )
     assert logs.not_loaded(str(log), "one", 1280.1)
     assert not logs.not_loaded(str(log), "one", 1280.2)

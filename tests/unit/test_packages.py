@@ -52,6 +52,9 @@ def test_only_what_nothing_needs_is_removable(ours, wanted, gone):
 
 
 def test_what_apt_brings_is_in_its_words():
-    words = "Reading...\nThe following additional packages will be installed:\n  a\nThe following NEW packages will be installed:\n  a b\n  c\n0 upgraded\n"
+    words = (
+        "Reading...\nThe following additional packages will be installed:\n  a\nThe following "
+        "NEW packages will be installed:\n  a b\n  c\n0 upgraded\n"
+    )
     assert brought(words) == ["a", "b", "c"]
     assert brought("0 upgraded, 0 newly installed") == []

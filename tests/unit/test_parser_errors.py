@@ -20,12 +20,14 @@ APACHE = """AH00526: Syntax error on line 12 of /etc/apache2/pyweb/shop.conf:
 Invalid command 'Gzzip', perhaps misspelled or defined by a module not included in the server configuration"""
 APACHE_INCLUDED = (
     "apache2: Syntax error on line 53 of /etc/apache2/apache2.conf: Syntax error on line 8 of"
-    " /etc/apache2/sites-enabled/pyweb.conf: Syntax error on line 12 of /etc/apache2/pyweb/shop.conf:"
+    " /etc/apache2/sites-enabled/pyweb.conf: Syntax error on line 12 of "
+    "/etc/apache2/pyweb/shop.conf:"
     " </VirtualHost> without matching <VirtualHost> section"
 )
 APACHE_NOT_CLOSED = (
     "apache2: Syntax error on line 53 of /etc/apache2/apache2.conf: Syntax error on line 8 of"
-    " /etc/apache2/sites-enabled/pyweb.conf: Syntax error on line 30 of /etc/apache2/pyweb/shop.conf:"
+    " /etc/apache2/sites-enabled/pyweb.conf: Syntax error on line 30 of "
+    "/etc/apache2/pyweb/shop.conf:"
     " /etc/apache2/pyweb/shop.conf:12: <Location> was not closed."
 )
 LIGHTTPD = """2026-11-24 16:03:16: (configfile.c.1978) source: /etc/lighttpd/pyweb/shop.conf line: 12 pos: 0 missing closing quote

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan: what it refuses and in which words, what it settles, and that nothing unsafe gets through."""
+"""The plan: what it refuses and in which words, what it settles, and that nothing unsafe gets
+through.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,8 @@ def one(values, part="front_nginx_sites", **others):
         (
             {"front": "ngnix"},
             [
-                "front: 'ngnix' is unknown; possible: apache, nginx, lighttpd, cherokee; did you mean 'nginx'?"
+                "front: 'ngnix' is unknown; possible: apache, nginx, lighttpd, cherokee; did you "
+                "mean 'nginx'?"
             ],
         ),
         (
@@ -78,13 +81,15 @@ def one(values, part="front_nginx_sites", **others):
         (
             {"back": "uwsig"},
             [
-                "back: 'uwsig' is unknown; possible: uwsgi, flup, gunicorn, mod_wsgi; did you mean 'uwsgi'?"
+                "back: 'uwsig' is unknown; possible: uwsgi, flup, gunicorn, mod_wsgi; did you mean "
+                "'uwsgi'?"
             ],
         ),
         (
             {"back": "uwsig", "sites": [a_site(back="flup")]},
             [
-                "back: 'uwsig' is unknown; possible: uwsgi, flup, gunicorn, mod_wsgi; did you mean 'uwsgi'?"
+                "back: 'uwsig' is unknown; possible: uwsgi, flup, gunicorn, mod_wsgi; did you mean "
+                "'uwsgi'?"
             ],
         ),
         ({"transport": "udp"}, ["transport: 'udp' is unknown; possible: unix, tcp"]),
@@ -99,19 +104,22 @@ def one(values, part="front_nginx_sites", **others):
         (
             {"link": ["uwsgi"]},
             [
-                "link: ['uwsgi'] does not join front nginx and back uwsgi; they can use: uwsgi, http, fastcgi, scgi"
+                "link: ['uwsgi'] does not join front nginx and back uwsgi; they can use: uwsgi, "
+                "http, fastcgi, scgi"
             ],
         ),
         (
             {"sites": "shop"},
             [
-                "sites: expected a list of sites, got a string; write each as an item, - name: ..., or with -e as JSON: '{\"sites\": [...]}'"
+                "sites: expected a list of sites, got a string; write each as an item, - name: "
+                "..., or with -e as JSON: '{\"sites\": [...]}'"
             ],
         ),
         (
             {"sites": a_site()},
             [
-                "sites: expected a list of sites, got a mapping; write each as an item, - name: ..., or with -e as JSON: '{\"sites\": [...]}'"
+                "sites: expected a list of sites, got a mapping; write each as an item, - name: "
+                "..., or with -e as JSON: '{\"sites\": [...]}'"
             ],
         ),
         (
@@ -125,13 +133,15 @@ def one(values, part="front_nginx_sites", **others):
         (
             {"front": "lighttpd", "sites": [a_site(back="flup", link="http")]},
             [
-                "sites[shop].link: 'http' does not join front lighttpd and back flup; they can use: scgi, fastcgi"
+                "sites[shop].link: 'http' does not join front lighttpd and back flup; they can "
+                "use: scgi, fastcgi"
             ],
         ),
         (
             {"sites": [a_site(), a_site(server_names=["other.example.org"])]},
             [
-                "sites[shop].name: 'shop' is the name of more than one site; give each a name of its own"
+                "sites[shop].name: 'shop' is the name of more than one site; give each a name "
+                "of its own"
             ],
         ),
         (
@@ -142,20 +152,24 @@ def one(values, part="front_nginx_sites", **others):
                 ]
             },
             [
-                "sites[blog].server_names: 'y.org' at mount '/a' belongs to site 'shop' already; change the server name or the mount of one"
+                "sites[blog].server_names: 'y.org' at mount '/a' belongs to site 'shop' already; "
+                "change the server name or the mount of one"
             ],
         ),
         (
             {"sites": [a_site(server_names=[]), a_site("blog", server_names=[])]},
             [
-                "sites[blog].server_names: (none: the catch-all) at mount '/' belongs to site 'shop' already; change the server name or the mount of one"
+                "sites[blog].server_names: (none: the catch-all) at mount '/' belongs to site "
+                "'shop' already; change the server name or the mount of one"
             ],
         ),
         (
             {"sites": [a_site(), a_site()]},
             [
-                "sites[shop].name: 'shop' is the name of more than one site; give each a name of its own",
-                "sites[shop].server_names: 'shop.example.org' at mount '/' belongs to site 'shop' already; change the server name or the mount of one",
+                "sites[shop].name: 'shop' is the name of more than one site; give each a name "
+                "of its own",
+                "sites[shop].server_names: 'shop.example.org' at mount '/' belongs to site 'shop' "
+                "already; change the server name or the mount of one",
             ],
         ),
         (
@@ -166,7 +180,8 @@ def one(values, part="front_nginx_sites", **others):
                 ]
             },
             [
-                "sites[shop].static: '/b/s/' is below the mount of site 'blog', '/b'; choose another URL"
+                "sites[shop].static: '/b/s/' is below the mount of site 'blog', '/b'; choose "
+                "another URL"
             ],
         ),
         (
@@ -177,7 +192,8 @@ def one(values, part="front_nginx_sites", **others):
                 ]
             },
             [
-                "sites[blog].mount: '/b/c' is below the files of site 'shop', '/b/'; choose another mount or URL"
+                "sites[blog].mount: '/b/c' is below the files of site 'shop', '/b/'; choose "
+                "another mount or URL"
             ],
         ),
         (
@@ -188,7 +204,8 @@ def one(values, part="front_nginx_sites", **others):
                 ]
             },
             [
-                "sites[blog].server_names: 'shop.example.org' at mount '/b' belongs to site 'shop' already; change the server name or the mount of one"
+                "sites[blog].server_names: 'shop.example.org' at mount '/b' belongs to site 'shop' "
+                "already; change the server name or the mount of one"
             ],
         ),
     ],
@@ -207,38 +224,44 @@ def test_refused(values, expected):
         (
             {"front": "apache", "link": "embedded"},
             [
-                "link: 'embedded' does not join front apache and back uwsgi; they can use: uwsgi, http, fastcgi, scgi"
+                "link: 'embedded' does not join front apache and back uwsgi; they can use: uwsgi, "
+                "http, fastcgi, scgi"
             ],
         ),
         (
             {"back": "mod_wsgi", "transport": "unix"},
             [
-                "transport: 'unix' is not possible: Apache httpd, which runs mod_wsgi, listens on no Unix socket; use tcp"
+                "transport: 'unix' is not possible: Apache httpd, which runs mod_wsgi, listens on "
+                "no Unix socket; use tcp"
             ],
         ),
         (
             {"sites": [a_site(back="mod_wsgi", transport="unix")]},
             [
-                "sites[shop].transport: 'unix' is not possible: Apache httpd, which runs mod_wsgi, listens on no Unix socket; use tcp"
+                "sites[shop].transport: 'unix' is not possible: Apache httpd, which runs mod_wsgi, "
+                "listens on no Unix socket; use tcp"
             ],
         ),
         (
             {"front": "apache", "sites": [a_site(back="mod_wsgi", memory_max="1G", tasks_max=100)]},
             [
-                f"sites[shop].{key}: 'embedded' runs inside the front, which has no limits for one site; leave the key out, or use link http"
+                f"sites[shop].{key}: 'embedded' runs inside the front, which has no limits for one "
+                "site; leave the key out, or use link http"
                 for key in ("memory_max", "tasks_max")
             ],
         ),
         (
             {"sites": [a_site(processes=4, threads=8, tasks_max=47)]},
             [
-                "sites[shop].tasks_max: 47 is too few: 4 processes of 8 threads under uwsgi need 48 at least"
+                "sites[shop].tasks_max: 47 is too few: 4 processes of 8 threads under uwsgi need "
+                "48 at least"
             ],
         ),
         (
             {"front": "apache", "sites": [a_site(back="mod_wsgi", transport="tcp")]},
             [
-                "sites[shop].transport: 'embedded' runs inside front apache and has no transport; leave the key out"
+                "sites[shop].transport: 'embedded' runs inside front apache and has no transport; "
+                "leave the key out"
             ],
         ),
         (
@@ -248,7 +271,8 @@ def test_refused(values, expected):
                 ]
             },
             [
-                "sites[shop].static[0].allow_override: front nginx reads no rules out of directories; leave the key out, or choose front apache"
+                "sites[shop].static[0].allow_override: front nginx reads no rules out of "
+                "directories; leave the key out, or choose front apache"
             ],
         ),
         (
@@ -263,8 +287,10 @@ def test_refused(values, expected):
                 ],
             },
             [
-                "sites[shop].static[0].allow_override: 'AuthConfg' is unknown; possible: AuthConfig, FileInfo, Indexes, Limit; did you mean 'AuthConfig'?",
-                "sites[shop].static[0].allow_override: 'Options' is unknown; possible: AuthConfig, FileInfo, Indexes, Limit",
+                "sites[shop].static[0].allow_override: 'AuthConfg' is unknown; possible: "
+                "AuthConfig, FileInfo, Indexes, Limit; did you mean 'AuthConfig'?",
+                "sites[shop].static[0].allow_override: 'Options' is unknown; possible: AuthConfig, "
+                "FileInfo, Indexes, Limit",
             ],
         ),
     ],
@@ -354,7 +380,8 @@ def test_a_front_that_follows_every_link_serves_nothing_that_a_site_writes(path)
         plan({"front": "cherokee", "sites": [a_site(static=static)]})
     (fault,) = error.value.faults
     assert fault.startswith(
-        f"sites[shop].static[1].path: {path!r} is a directory that the site writes, and front cherokee follows every link in it"
+        f"sites[shop].static[1].path: {path!r} is a directory that the site writes, and front "
+        "cherokee follows every link in it"
     )
     assert plan({"front": "nginx", "sites": [a_site(static=static)]})
 
@@ -379,7 +406,8 @@ def test_mistyped_variables():
     )
     assert mistyped_variables({"front_x_admin": "perhaps", "front_x_listen": "80"}, options) == [
         "front_x_admin: expected true or false, got 'perhaps'",
-        "front_x_listen: expected a list, got '80'; with -e write JSON: '{\"front_x_listen\": [...]}'",
+        "front_x_listen: expected a list, got '80'; with -e write JSON: "
+        "'{\"front_x_listen\": [...]}'",
     ]
 
 
@@ -398,7 +426,8 @@ def test_unknown_variables():
     ]
     assert unknown_variables(names, options) == [
         "back_uwsgi_x: the role back_uwsgi has no such variable; did you mean 'back_uwsgi_sites'?",
-        "front_nginx_worker_proceses: the role front_nginx has no such variable; did you mean 'front_nginx_worker_processes'?",
+        "front_nginx_worker_proceses: the role front_nginx has no such variable; did you mean "
+        "'front_nginx_worker_processes'?",
     ]
 
 
@@ -409,10 +438,15 @@ CHEROKEE = {"front": "cherokee", "sites": [a_site()]}
 
 
 @pytest.mark.parametrize(("variables", "wanted"), [
-    ({}, "front: Debian carries no cherokee; say where yours comes from by front_cherokee_package or front_cherokee_prefix"),
-    ({"front_cherokee_package": "", "front_cherokee_prefix": ""}, "front: Debian carries no cherokee"),
-    ({"front_cherokee_package": "https://a.example/c.deb"}, "front_cherokee_package_checksum: missing: the checksum of https://a.example/c.deb"),
-    ({"front_cherokee_package": "c.deb"}, "front_cherokee_package: 'c.deb' is not absolute; write an absolute path"),
+    ({}, "front: Debian carries no cherokee; say where yours comes from by front_cherokee_package "
+         "or front_cherokee_prefix"),
+    ({"front_cherokee_package": "", "front_cherokee_prefix": ""}, "front: Debian carries no "
+                                                                  "cherokee"),
+    ({"front_cherokee_package": "https://a.example/c.deb"}, "front_cherokee_package_checksum: "
+                                                            "missing: the checksum of "
+                                                            "https://a.example/c.deb"),
+    ({"front_cherokee_package": "c.deb"}, "front_cherokee_package: 'c.deb' is not absolute; write "
+                                          "an absolute path"),
     ({"front_cherokee_package": ["c"]}, "front_cherokee_package: expected a text, got ['c']"),
 ])  # fmt: skip
 def test_a_front_that_debian_has_not_must_be_named(variables, wanted):
@@ -444,9 +478,12 @@ def test_what_a_front_cannot_do_for_a_site_is_refused():
     with pytest.raises(PlanError) as caught:
         plan({"front": "cherokee", "sites": [one, two, apart]})
     assert caught.value.faults == [
-        "sites[shop].max_body_size: 2147483648 is more than front cherokee can tell; the most is 2147483647",
-        "sites[two].transport: 'unix' is not possible: Cherokee speaks http to no Unix socket; use tcp",
-        "sites[two].max_body_size: 10485760 is not the 2147483648 of site 'shop', and the front has one for all sites of a server name; make them equal",
+        "sites[shop].max_body_size: 2147483648 is more than front cherokee can tell; the most is "
+        "2147483647",
+        "sites[two].transport: 'unix' is not possible: Cherokee speaks http to no Unix "
+        "socket; use tcp",
+        "sites[two].max_body_size: 10485760 is not the 2147483648 of site 'shop', and the front "
+        "has one for all sites of a server name; make them equal",
     ]
     assert plan({"sites": [one, {**two, "link": "uwsgi"}, apart]})["front"] == "nginx"
 
@@ -952,7 +989,8 @@ SAFE = {
     "runtime": re.compile(r"[\w.:/~-]*", re.ASCII),
     "python": PATH,
 }
-# What no configuration of a server carries: it goes to pip, to the controller's own file system, or to the probe.
+# What no configuration of a server carries: it goes to pip, to the controller's own file system, or
+# to the probe.
 NOT_RENDERED = {"source", "requirements", "back_requirements", "target"}
 FREE_TEXT = {"environment", "secrets", "extra"}
 
@@ -999,7 +1037,8 @@ def test_every_link_of_a_pair_is_planned_and_no_other(front, back, link):
         assert plan(values)[f"front_{front}_sites"][0]["link"] == link
     else:
         assert faults_of(values) == [
-            f"link: {link!r} does not join front {front} and back {back}; they can use: {', '.join(links_between(front, back))}"
+            f"link: {link!r} does not join front {front} and back {back}; they can use: "
+            f"{', '.join(links_between(front, back))}"
         ]
 
 
@@ -1208,5 +1247,6 @@ def test_a_front_that_listens_on_no_port_is_refused():
     with pytest.raises(PlanError) as error:
         plan({"sites": [a_site()]}, variables={"front_nginx_listen": ["unix:/run/nginx.sock"]})
     assert error.value.faults == [
-        "front_nginx_listen: no address of ['unix:/run/nginx.sock'] has a port; write one such as 80"
+        "front_nginx_listen: no address of ['unix:/run/nginx.sock'] has a port; write one "
+        "such as 80"
     ]

@@ -40,7 +40,8 @@ def test_faults_are_shown_without_the_plan():
     assert not result["_ansible_no_log"]
     assert "hunter2" not in str(result)
     assert result["faults"] == [
-        "sites[shop].source.path: '/nowhere' is no directory on the controller; looked for '/nowhere'"
+        "sites[shop].source.path: '/nowhere' is no directory on the controller; looked for "
+        "'/nowhere'"
     ]
 
 

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook by ansible-core itself, with roles that only say that they ran: which hosts go on where one fails or is down."""
+"""The playbook by ansible-core itself, with roles that only say that they ran: which hosts go on
+where one fails or is down.
+"""
 
 from __future__ import annotations
 

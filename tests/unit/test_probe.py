@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The probe against real servers: http.server for HTTP, flup for FastCGI and SCGI, bare sockets for what is broken."""
+"""The probe against real servers: http.server for HTTP, flup for FastCGI and SCGI, bare sockets for
+what is broken.
+"""
 
 from __future__ import annotations
 
@@ -228,7 +230,8 @@ def test_wrong_answers(listening, started, link, answer, fault):
         (b"", None),
         (
             b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
-            "it answers 127.0.0.2, too, which is none of its fronts: IPAddressDeny= of systemd has no effect on this host (it needs BPF)",
+            "it answers 127.0.0.2, too, which is none of its fronts: IPAddressDeny= of systemd has "
+            "no effect on this host (it needs BPF)",
         ),
     ],
 )
@@ -332,7 +335,8 @@ def test_each_target_has_its_own_time(listening):
         (
             b"500 Oops",
             None,
-            "status 500 Oops; look at: journalctl -u x.service -n 50; where that is as it should be, name another page or its "
+            "status 500 Oops; look at: journalctl -u x.service -n 50; where that is as it should "
+            "be, name another page or its "
             "status by sites[shop].health: {path: /..., status: [...]}",
         ),
         (b"500 Oops", "/var/log/x", "status 500 Oops; look at: tail -n 50 /var/log/x; where that"),
@@ -344,7 +348,8 @@ def test_each_target_has_its_own_time(listening):
         (
             None,
             None,
-            "no whole answer within 1 s; look at: journalctl -u x.service -n 50; where it takes longer to start, sites[shop].health: "
+            "no whole answer within 1 s; look at: journalctl -u x.service -n 50; where it takes "
+            "longer to start, sites[shop].health: "
             "{timeout: SECONDS} gives it more time",
         ),
     ],
@@ -506,7 +511,8 @@ def test_module_names_every_unhealthy_target(capsys, tmp_path, started):
     assert code == 1
     assert result["msg"].splitlines() == [
         "2 of 3 targets not healthy:",
-        "wiki (uwsgi, unix:/nonexistent): no such socket; look at: journalctl -u pyweb-wiki.service -n 50",
+        "wiki (uwsgi, unix:/nonexistent): no such socket; look at: journalctl -u "
+        "pyweb-wiki.service -n 50",
         "blog (scgi, unix:/nonexistent): no such socket",
     ]
     assert [target["healthy"] for target in result["targets"]] == [True, False, False]

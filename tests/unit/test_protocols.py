@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The encoders against decoders written here from the specifications, the decoders against encoders written here."""
+"""The encoders against decoders written here from the specifications, the decoders against encoders
+written here.
+"""
 
 from __future__ import annotations
 
@@ -546,7 +548,9 @@ def test_any_bytes_are_an_answer_or_a_protocol_error(link, data, cuts):
 @pytest.mark.parametrize("link", DECODERS)
 @given(expected=RESPONSES, framing=st.sampled_from(["length", "chunked", "close"]), data=st.data())
 def test_damaged_answers(link, expected, framing, data):
-    """A good answer with a piece replaced or lost: an answer or a ProtocolError, the same however it is cut."""
+    """A good answer with a piece replaced or lost: an answer or a ProtocolError, the same however
+    it is cut.
+    """
     good = http_response(expected, framing) if link in ("http", "uwsgi") else cgi_response(expected)
     if link == "fastcgi":
         good = fastcgi_response(good, 30000)

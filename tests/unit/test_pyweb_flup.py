@@ -139,7 +139,9 @@ def test_missing_path_info_is_decoded(runner, monkeypatch):
 
 
 def test_variables_larger_than_a_record(runner):
-    """flup decodes each FastCGI record by itself, and fails where a variable goes on in the next."""
+    """flup decodes each FastCGI record by itself, and fails where a variable goes on in the
+    next.
+    """
     value = "".join(map(str, range(40000)))
     assert environ_of(runner.ask(headers=[("X-Long", value)]))["HTTP_X_LONG"] == value
 
@@ -258,7 +260,9 @@ def test_failure_before_the_response_is_a_500(runner, view):
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
 @pytest.mark.parametrize("body", [b"", b"body"])
 def test_failure_within_the_response_is_seen_by_the_front(shared, link, transport, body):
-    """flup ends the response as if it were whole; and it takes the application's EPIPE for the front's."""
+    """flup ends the response as if it were whole; and it takes the application's EPIPE for the
+    front's.
+    """
     runner = shared(link, transport)
     with pytest.raises((ConnectionResetError, ProtocolError)):
         runner.ask("/fail_late", body=body)
@@ -409,7 +413,9 @@ def test_as_many_requests_at_once_as_threads(make):
 
 
 def test_requests_go_to_the_worker_that_can_serve_them(make):
-    """One worker's Python is held up by C code, which does not delay who could be served by the other."""
+    """One worker's Python is held up by C code, which does not delay who could be served by the
+    other.
+    """
     runner = make().start(processes=2, threads=4)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         held = pool.submit(runner.ask, "/hold/1.2")

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""pyweb_gunicorn over real sockets, with the real gunicorn, under every Python of the supported targets."""
+"""pyweb_gunicorn over real sockets, with the real gunicorn, under every Python of the supported
+targets.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ FROM_FRONT = [("X-Forwarded-For", "192.0.2.7"), ("X-Forwarded-Proto", "https")]
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory):
-    """A directory for PYTHONPATH with gunicorn and what it needs, and nothing else of this interpreter's."""
+    """A directory for PYTHONPATH with gunicorn and what it needs, and nothing else of this
+    interpreter's.
+    """
     assert BACKS["gunicorn"].requirements == (f"gunicorn=={metadata.version('gunicorn')}",)
     directory = tmp_path_factory.mktemp("gunicorn")
     for name in ("gunicorn", "packaging"):

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a daemon process of mod_wsgi is given before its application: the site's environment, out of systemd's files."""
+"""What a daemon process of mod_wsgi is given before its application: the site's environment, out of
+systemd's files.
+"""
 
 from __future__ import annotations
 
@@ -91,9 +93,11 @@ def ran(code, **environ):
 def test_a_process_takes_up_what_others_begin_with():
     assert (
         ran(
-            "print(time.tzname[0]); os.environ.update(TZ='Asia/Tokyo', PYTHONPATH='/a:/b', PYTHONPYCACHEPREFIX='/c');"
+            "print(time.tzname[0]); os.environ.update(TZ='Asia/Tokyo', PYTHONPATH='/a:/b', "
+            "PYTHONPYCACHEPREFIX='/c');"
             "del os.environ['PYTHONDONTWRITEBYTECODE'];"
-            "module.take_up(os.environ); print(time.tzname[0], sys.path[1:3], sys.dont_write_bytecode, sys.pycache_prefix)",
+            "module.take_up(os.environ); print(time.tzname[0], sys.path[1:3], "
+            "sys.dont_write_bytecode, sys.pycache_prefix)",
             TZ="UTC",
         )
         == "UTC\nJST ['/a', '/b'] False /c"
@@ -101,7 +105,10 @@ def test_a_process_takes_up_what_others_begin_with():
 
 
 def test_the_locale_is_that_of_the_environment():
-    code = "import locale; os.environ.update({}); module.take_up(os.environ); print(locale.setlocale(locale.LC_CTYPE), locale.setlocale(locale.LC_TIME))"
+    code = (
+        "import locale; os.environ.update({}); module.take_up(os.environ); "
+        "print(locale.setlocale(locale.LC_CTYPE), locale.setlocale(locale.LC_TIME))"
+    )
     assert ran(code.format({"LANG": "C.UTF-8"})) == "C.UTF-8 C"
     assert ran(code.format({"LC_ALL": "no_SUCH.UTF-8"})) == "C C"
 
@@ -113,8 +120,10 @@ def test_all_output_goes_to_the_journal(tmp_path):
         journal.settimeout(20)
         printed = ran(
             f"module.JOURNAL = {str(tmp_path / 'stdout')!r}; module.open_journal('pyweb-shop');"
-            "print('print'); sys.stdout.flush(); print('error', file=sys.stderr, flush=True); os.system('echo child; echo child-error >&2');"
-            "status = os.fstat(1); assert os.environ['JOURNAL_STREAM'] == f'{status.st_dev}:{status.st_ino}'"
+            "print('print'); sys.stdout.flush(); print('error', file=sys.stderr, flush=True); "
+            "os.system('echo child; echo child-error >&2');"
+            "status = os.fstat(1); assert os.environ['JOURNAL_STREAM'] == "
+            "f'{status.st_dev}:{status.st_ino}'"
         )
         stream, _address = journal.accept()
         with stream, stream.makefile() as file:
@@ -138,7 +147,8 @@ def test_all_output_goes_to_the_journal(tmp_path):
 def test_without_a_journal_output_stays_where_it_is(tmp_path):
     assert (
         ran(
-            f"module.JOURNAL = {str(tmp_path / 'none')!r}; module.open_journal('pyweb-shop'); print('here')"
+            f"module.JOURNAL = {str(tmp_path / 'none')!r}; module.open_journal('pyweb-shop'); "
+            "print('here')"
         )
         == "here"
     )

@@ -86,7 +86,9 @@ def descriptors():
 
 @pytest.fixture
 def keeping(wsgi, module, uwsgi, monkeypatch):
-    """Asks an application over a connection that is closed after it; returns the front's end of it."""
+    """Asks an application over a connection that is closed after it; returns the front's end of
+    it.
+    """
     gc.collect()
     before = descriptors()
     server = module.Server("uwsgi", "unix")

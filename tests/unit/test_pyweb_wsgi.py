@@ -1019,7 +1019,9 @@ def plain(directory, position=0):
 
 
 def sent_by(wsgi, file, *headers, **variables):
-    """The body of an answer that consists of a file, and whether the server has sent it by itself."""
+    """The body of an answer that consists of a file, and whether the server has sent it by
+    itself.
+    """
 
     def application(environ, start_response):
         start_response("200 OK", list(headers))
@@ -1104,7 +1106,9 @@ def test_an_application_may_be_made_by_a_factory():
 
 @pytest.fixture
 def serving(wsgi):
-    """A server in a process of its own, whose handlers are its own, with a client's connection; runs a function in a child of it."""
+    """A server in a process of its own, whose handlers are its own, with a client's connection;
+    runs a function in a child of it.
+    """
 
     def run(function):
         parent, child = socket.socketpair()

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The end of what no set wants: in a directory of the test's own, with systemd and useradd's family listening only."""
+"""The end of what no set wants: in a directory of the test's own, with systemd and useradd's family
+listening only.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A change that works or never happened, on real files; commands, units and probes are recorded in the place of a host's."""
+"""A change that works or never happened, on real files; commands, units and probes are recorded in
+the place of a host's.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def entry(text: str) -> Entry:
 
 @dataclass
 class World:
-    """A host whose processes run what the file of their site says when a command or a unit has them read it."""
+    """A host whose processes run what the file of their site says when a command or a unit has them
+    read it.
+    """
 
     root: object
     calls: list = field(default_factory=list)
@@ -221,7 +225,10 @@ def test_why_an_answer_will_not_come(world, monkeypatch):
     done = rollout(world, {"one": "v1"})[0]
     monkeypatch.setattr(module, "has_died", lambda unit, restarted: False)
     (asked,) = done._targets
-    found = f"pyweb: the site one cannot be loaded by process 7, begun {done._swapped + 1:.2f} s after boot"
+    found = (
+        f"pyweb: the site one cannot be loaded by process 7, begun {done._swapped + 1:.2f} s "
+        "after boot"
+    )
     for line, words in (
         (found, "its application cannot be loaded"),
         (found.replace("site one", "site two"), None),

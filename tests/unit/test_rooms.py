@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which module may know which: imports lead one way, and a host gets nothing that it does not run."""
+"""Which module may know which: imports lead one way, and a host gets nothing that it does not
+run.
+"""
 
 from __future__ import annotations
 

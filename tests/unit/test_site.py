@@ -102,7 +102,8 @@ def test_accepted(values, expected):
 REFUSED = [
     (
         {"memory_max": 512},
-        "expected an amount of memory such as 512M or 2G, got a number (512); write it with its unit: K, M, G or T",
+        "expected an amount of memory such as 512M or 2G, got a number (512); write it with its "
+        "unit: K, M, G or T",
     ),
     (
         {"memory_max": "512 MB"},
@@ -111,7 +112,8 @@ REFUSED = [
     ({"memory_max": "31M"}, "'31M' is out of reach: from 32M"),
     (
         {"cpu_quota": 150},
-        "expected a share of processor time such as 50% or 150%, where 100% is one processor, got a number (150); write it with %",
+        "expected a share of processor time such as 50% or 150%, where 100% is one processor, got "
+        "a number (150); write it with %",
     ),
     ({"cpu_quota": "1.5"}, "'1.5' is not a share of processor time"),
     ({"cpu_quota": "0%"}, "a whole number from 5 to 102400 and %"),
@@ -139,7 +141,8 @@ REFUSED = [
     ({"name": "video"}, "'video' is an account or group of the system"),
     (
         {"server_names": "shop.example.org"},
-        "expected a list of host names, got a string ('shop.example.org'); write server_names: [shop.example.org]",
+        "expected a list of host names, got a string ('shop.example.org'); write server_names: "
+        "[shop.example.org]",
     ),
     ({"server_names": ["https://x.org"]}, "'https://x.org' is not a host name"),
     (
@@ -148,7 +151,8 @@ REFUSED = [
     ),
     (
         {"server_names": ["a.b.7"]},
-        "'a.b.7' has a last label that begins with a digit, as only an address such as 192.0.2.1 has",
+        "'a.b.7' has a last label that begins with a digit, as only an address such as "
+        "192.0.2.1 has",
     ),
     ({"server_names": ["*.2.0.192"]}, "'*.2.0.192' has a last label that begins with a digit"),
     ({"server_names": ["192.0.2.256"]}, "'192.0.2.256' has a last label that begins with a digit"),
@@ -160,7 +164,8 @@ REFUSED = [
     ({"server_names": ["x.org\n"]}, "is not a host name"),
     (
         {"server_names": [None]},
-        "expected a host name such as shop.example.org or *.example.org, without scheme, port or path, got nothing",
+        "expected a host name such as shop.example.org or *.example.org, without scheme, port or "
+        "path, got nothing",
     ),
     ({"mount": "shop"}, "sites[shop].mount: 'shop' has no leading slash; write '/shop'"),
     ({"mount": "/shop/"}, "'/shop/' ends with a slash; write '/shop'"),
@@ -174,12 +179,14 @@ REFUSED = [
     ({"mount": "/a\n"}, "is not a URL path"),
     (
         {"application": "shop.wsgi"},
-        "sites[shop].application: 'shop.wsgi' is not module:callable, such as shop.wsgi:application",
+        "sites[shop].application: 'shop.wsgi' is not module:callable, such as "
+        "shop.wsgi:application",
     ),
     ({"application": "shop:app(1)"}, "is not module:callable"),
     (
         {"application": ["a:b"]},
-        "expected module:callable, such as shop.wsgi:application for a file shop/wsgi.py, got a list",
+        "expected module:callable, such as shop.wsgi:application for a file shop/wsgi.py, "
+        "got a list",
     ),
     (
         {"source": {}},
@@ -187,11 +194,13 @@ REFUSED = [
     ),
     (
         {"source": {"path": "a", "package": "b"}},
-        "sites[shop].source: exactly one source is possible, got package, path; possible: path, package",
+        "sites[shop].source: exactly one source is possible, got package, path; possible: "
+        "path, package",
     ),
     (
         {"source": "../shop"},
-        "expected a mapping with exactly one of path, package, got a string ('../shop'); write source: {path: ...}",
+        "expected a mapping with exactly one of path, package, got a string ('../shop'); write "
+        "source: {path: ...}",
     ),
     ({"source": {"git": {"repo": "x"}}}, "'git' is not supported yet; possible: path, package"),
     (
@@ -295,7 +304,8 @@ REFUSED = [
     ),
     (
         {"static": [{"url": "/s/", "path": "s", "maxage": 1}]},
-        "sites[shop].static[0].maxage: unknown key; did you mean 'max_age'?; possible: url, path, max_age",
+        "sites[shop].static[0].maxage: unknown key; did you mean 'max_age'?; possible: url, "
+        "path, max_age",
     ),
     (
         {"static": [{"url": "/s/", "path": "a"}, {"url": "/s/", "path": "b"}]},
@@ -308,17 +318,20 @@ REFUSED = [
     ({"extra": "gzip on;"}, "expected a mapping of front to raw configuration text, got a string"),
     (
         {"extra": {"ngnix": ""}},
-        "sites[shop].extra: 'ngnix' is unknown; possible: apache, nginx, lighttpd, cherokee; did you mean 'nginx'?",
+        "sites[shop].extra: 'ngnix' is unknown; possible: apache, nginx, lighttpd, cherokee; did "
+        "you mean 'nginx'?",
     ),
     ({"extra": {"nginx": ["gzip on;"]}}, "expected raw configuration text for nginx, got a list"),
     ({"extra": {"nginx": "\ud800"}}, "a character that is none of Unicode"),
     (
         {"health": "/ready"},
-        "sites[shop].health: expected a mapping with path, status or timeout, got a string ('/ready')",
+        "sites[shop].health: expected a mapping with path, status or timeout, got a string "
+        "('/ready')",
     ),
     (
         {"health": {"paths": "/"}},
-        "sites[shop].health.paths: unknown key; did you mean 'path'?; possible: path, status, timeout",
+        "sites[shop].health.paths: unknown key; did you mean 'path'?; possible: path, "
+        "status, timeout",
     ),
     (
         {"health": {"path": "ready"}},
@@ -328,7 +341,8 @@ REFUSED = [
     ({"health": {"path": "/../a"}}, "'/../a' has a part '.' or '..'"),
     (
         {"health": {"status": 200}},
-        "sites[shop].health.status: expected a list of statuses, got a number (200); write status: [200]",
+        "sites[shop].health.status: expected a list of statuses, got a number (200); write "
+        "status: [200]",
     ),
     (
         {"health": {"status": []}},
@@ -346,7 +360,8 @@ REFUSED = [
     ({"state": "gone"}, "'gone' is unknown; possible: present"),
     (
         {"server_name": ["x"]},
-        "sites[shop].server_name: unknown key; did you mean 'server_names'?; possible: name, server_names, mount",
+        "sites[shop].server_name: unknown key; did you mean 'server_names'?; possible: name, "
+        "server_names, mount",
     ),
     ({"back": ["flup"]}, "sites[shop].back: expected the name of a back, got a list"),
 ]

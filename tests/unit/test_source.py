@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of a directory of source travels, which links are refused, and what a project has installed for it."""
+"""What of a directory of source travels, which links are refused, and what a project has installed
+for it.
+"""
 
 from __future__ import annotations
 

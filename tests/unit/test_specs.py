@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The argument specs of the roles: equal to the defaults and to the plan, and enough for a site written out by hand."""
+"""The argument specs of the roles: equal to the defaults and to the plan, and enough for a site
+written out by hand.
+"""
 
 from __future__ import annotations
 
@@ -259,7 +261,9 @@ def renderer(role):
 
 
 def each_of(expression, role, planned, sites):
-    """What a file's each stands for: some are of sites that run inside the front alone, and their list says so."""
+    """What a file's each stands for: some are of sites that run inside the front alone, and their
+    list says so.
+    """
     if not expression:
         return [None]
     name = f"{role}_embedded_sites"

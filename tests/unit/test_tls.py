@@ -46,15 +46,18 @@ def of_site(tls, **values):
     [
         (
             "shop.pem",
-            "sites[shop].tls: expected a mapping; write tls: {certificate: ..., key: ...} or tls: {self_signed: true}",
+            "sites[shop].tls: expected a mapping; write tls: {certificate: ..., key: ...} or tls: "
+            "{self_signed: true}",
         ),
         (
             {},
-            "sites[shop].tls: nothing says where the certificate comes from; name a certificate and its key, or write self_signed: true",
+            "sites[shop].tls: nothing says where the certificate comes from; name a certificate "
+            "and its key, or write self_signed: true",
         ),
         (
             {"hsts": 60},
-            "sites[shop].tls: nothing says where the certificate comes from, and hsts without TLS would lock browsers out; "
+            "sites[shop].tls: nothing says where the certificate comes from, and hsts without TLS "
+            "would lock browsers out; "
             "name a certificate and its key, or write self_signed: true",
         ),
         ({"certificate": "shop.pem"}, "sites[shop].tls.key: missing: the key of the certificate"),
@@ -73,19 +76,23 @@ def of_site(tls, **values):
         ),
         (
             {**GIVEN, "profile": "modern"},
-            "sites[shop].tls.profile: a host has one profile for all of its sites; set tls_profile, a variable of the host",
+            "sites[shop].tls.profile: a host has one profile for all of its sites; set "
+            "tls_profile, a variable of the host",
         ),
         (
             {**OWN, "hsts": 60},
-            "sites[shop].tls.hsts: it forbids browsers to pass a certificate that they do not trust; leave it out with self_signed",
+            "sites[shop].tls.hsts: it forbids browsers to pass a certificate that they do not "
+            "trust; leave it out with self_signed",
         ),
         (
             {**GIVEN, "hsts": 60, "redirect": False},
-            "sites[shop].tls.hsts: it forbids browsers plain HTTP, which redirect: false keeps; leave one of the two out",
+            "sites[shop].tls.hsts: it forbids browsers plain HTTP, which redirect: false keeps; "
+            "leave one of the two out",
         ),
         (
             {"acme": {"email": "a@b.test"}},
-            "sites[shop].tls.acme: certificates by ACME are not supported yet; name a certificate and its key, or write self_signed: true",
+            "sites[shop].tls.acme: certificates by ACME are not supported yet; name a certificate "
+            "and its key, or write self_signed: true",
         ),
     ],
 )
@@ -96,7 +103,8 @@ def test_refused(tls, fault):
 
 def test_no_client_names_an_address_in_tls():
     assert faults_of(a_site(OWN, server_names=["192.0.2.1"])) == [
-        "sites[shop].server_names: '192.0.2.1' is an address, and no client names one in TLS; write a host name"
+        "sites[shop].server_names: '192.0.2.1' is an address, and no client names one in TLS; "
+        "write a host name"
     ]
 
 
@@ -117,7 +125,8 @@ def test_an_unknown_profile_is_refused(profile):
 def test_sites_of_one_server_name_have_the_same_tls(other, names):
     blog = a_site(other, name="blog", mount="/blog", server_names=names)
     assert faults_of(a_site(GIVEN), blog) == [
-        "sites[blog].tls: not that of site 'shop', with which it shares 'shop.test'; give both the same, or other server names"
+        "sites[blog].tls: not that of site 'shop', with which it shares 'shop.test'; give both the "
+        "same, or other server names"
     ]
 
 
@@ -126,7 +135,8 @@ def test_a_front_without_https_refuses_it():
         (line,) = faults_of(a_site(OWN), front=front)
         assert (
             line
-            == f"sites[shop].tls: front {front} does not serve HTTPS yet; leave the key out, or choose another front"
+            == f"sites[shop].tls: front {front} does not serve HTTPS yet; leave the key out, or "
+            "choose another front"
         )
 
 

@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fronts and backs on hosts of their own: where the hosts stand, what the plan refuses then, and what it tells each."""
+"""Fronts and backs on hosts of their own: where the hosts stand, what the plan refuses then, and
+what it tells each.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
 ADDRESSES = {"f1": "10.0.0.1", "f2": "10.0.0.2", "b1": "10.0.0.11", "b2": "10.0.0.12"}
 TO_FIND = (
     "missing, and neither is ansible_host an IP address, nor is a default route of the host known "
-    "(the host may have none, or this run leaves it out); write the address that the other hosts reach it by"
+    "(the host may have none, or this run leaves it out); write the address that the other hosts "
+    "reach it by"
 )
 
 
@@ -122,7 +125,8 @@ def test_address_of_a_host(told, address):
         *(
             (
                 {"link_address": wrong, "ansible_host": "10.0.0.9"},
-                f"{wrong!r} is no IP address that other hosts could reach; write one, such as 10.0.0.5",
+                f"{wrong!r} is no IP address that other hosts could reach; write one, such as "
+                "10.0.0.5",
             )
             for wrong in (
                 "b1.example.org",
@@ -151,12 +155,14 @@ def test_an_address_that_cannot_be_known(told, words):
     [
         (
             {"fronts": ["f1", "f2"]},
-            "groups: fronts has hosts (f1, f2) and backs has none; put those that run the applications into backs (a host may be in both), "
+            "groups: fronts has hosts (f1, f2) and backs has none; put those that run the "
+            "applications into backs (a host may be in both), "
             "or give up both groups: every host then gets the whole stack",
         ),
         (
             {"fronts": [], "backs": ["b1"]},
-            "groups: backs has hosts (b1) and fronts has none; put those that clients reach into fronts (a host may be in both), "
+            "groups: backs has hosts (b1) and fronts has none; put those that clients reach into "
+            "fronts (a host may be in both), "
             "or give up both groups: every host then gets the whole stack",
         ),
     ],
@@ -182,12 +188,14 @@ def test_two_hosts_with_one_address():
         (
             {"back": "flup"},
             {},
-            "back: of host f1 and of host b1 differ; fronts and backs need the same: set them for all of these hosts",
+            "back: of host f1 and of host b1 differ; fronts and backs need the same: set them for "
+            "all of these hosts",
         ),
         (
             {"sites": [a_site(link="http")]},
             {"sites": [a_site()]},
-            "sites: of host f1 and of host b1 differ; fronts and backs need the same, each with the same name, state, mount, back, link, transport: "
+            "sites: of host f1 and of host b1 differ; fronts and backs need the same, each with "
+            "the same name, state, mount, back, link, transport: "
             "set them for all of these hosts",
         ),
         ({"sites": [a_site(environment={"HOST": "f1"})]}, {"sites": [a_site(processes=9)]}, None),
@@ -221,34 +229,40 @@ def test_servers_of_all_fronts():
         (
             {"transport": "unix"},
             at("f1"),
-            "transport: 'unix' is not possible: the groups fronts and backs put them on different hosts; use tcp",
+            "transport: 'unix' is not possible: the groups fronts and backs put them on different "
+            "hosts; use tcp",
         ),
         (
             {"sites": [a_site(transport="unix")]},
             at("b1", backs="b1"),
-            "sites[shop].transport: 'unix' is not possible: the groups fronts and backs put them on different hosts; use tcp",
+            "sites[shop].transport: 'unix' is not possible: the groups fronts and backs put them "
+            "on different hosts; use tcp",
         ),
         (
             {"back": "mod_wsgi", "link": "embedded", "front": "apache"},
             at("f1", servers=("apache",)),
-            "link: 'embedded' runs inside the front, so that every front has to be a back, too, and every back a front; b1, b2, f1 is in one of the "
+            "link: 'embedded' runs inside the front, so that every front has to be a back, too, "
+            "and every back a front; b1, b2, f1 is in one of the "
             "groups fronts and backs alone; use: http",
         ),
         (
             {"sites": [a_site(back="mod_wsgi", link="embedded")]},
             at("b1", fronts="b1", servers=("apache",)),
-            "sites[shop].link: 'embedded' runs inside the front, so that every front has to be a back, too, and every back a front; b2 is in one of the "
+            "sites[shop].link: 'embedded' runs inside the front, so that every front has to be a "
+            "back, too, and every back a front; b2 is in one of the "
             "groups fronts and backs alone; use: http",
         ),
         (
             {"back": "mod_wsgi", "link": "embedded"},
             at("b1", fronts="b1 b2", servers=("apache", "nginx")),
-            "link: 'embedded' does not join front apache, nginx and back mod_wsgi; they can use: http",
+            "link: 'embedded' does not join front apache, nginx and back mod_wsgi; they can "
+            "use: http",
         ),
         (
             {},
             at("b1", servers=("nginx", "ngnix")),
-            "front: 'ngnix' is unknown; possible: apache, nginx, lighttpd, cherokee; did you mean 'nginx'?",
+            "front: 'ngnix' is unknown; possible: apache, nginx, lighttpd, cherokee; did you mean "
+            "'nginx'?",
         ),
     ],
 )
@@ -360,7 +374,8 @@ def test_what_a_front_asks_a_back_says_what_to_do():
         "/shop",
     )
     assert target["hint"] == (
-        f"check link_address of host b1 and of this host, 10.0.0.1, and that the firewall of b1 lets this host connect to port {target['endpoint']['port']}"
+        "check link_address of host b1 and of this host, 10.0.0.1, and that the firewall of b1 "
+        f"lets this host connect to port {target['endpoint']['port']}"
     )
 
 

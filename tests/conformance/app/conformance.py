@@ -4,8 +4,9 @@
 
 """A WSGI application that shows what a stack makes of a request and of a response.
 
-Any path is answered with the environ as JSON, except those below /-/, which do what their name says (see ACTIONS)
-with the query's parameters. What it remembers (/-/seen) is its process's own: run it in one process.
+Any path is answered with the environ as JSON, except those below /-/, which do what their name says
+(see ACTIONS) with the query's parameters. What it remembers (/-/seen) is its process's own: run it
+in one process.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def remember(what: str) -> None:
 
 
 def read_body(environ: dict, read: str = "sized"):
-    """As frameworks do: as much as CONTENT_LENGTH says; without it, to the end where the server says there is one."""
+    """As frameworks do: as much as CONTENT_LENGTH says; without it, to the end where the server
+    says there is one.
+    """
     stream = environ["wsgi.input"]
     length = environ.get("CONTENT_LENGTH")
     if not length and not environ.get("wsgi.input_terminated"):
@@ -88,12 +91,16 @@ def about(environ, start_response, query):
 
 
 def seen(environ, start_response, query):
-    """What has reached the application and holds the token; a copy, since other threads remember more meanwhile."""
+    """What has reached the application and holds the token; a copy, since other threads remember
+    more meanwhile.
+    """
     return respond_json(start_response, [line for line in tuple(SEEN) if query["token"] in line])
 
 
 def upload(environ, start_response, query):
-    """Length and checksum of the body; read: sized, lines, readline, all; answer=first: begun before the body is read."""
+    """Length and checksum of the body; read: sized, lines, readline, all; answer=first: begun
+    before the body is read.
+    """
 
     def read():
         length, digest = 0, hashlib.sha256()
@@ -124,7 +131,9 @@ def ignore(environ, start_response, query):
 
 
 def download(environ, start_response, query):
-    """size bytes of the pattern, with Content-Length unless length=0, by=write, file or generator."""
+    """size bytes of the pattern, with Content-Length unless length=0, by=write, file or
+    generator.
+    """
     size = int(query["size"])
     headers = [("Content-Type", "application/octet-stream")]
     if query.get("length", "1") == "1":
@@ -148,7 +157,9 @@ def download(environ, start_response, query):
 
 
 def answer(environ, start_response, query):
-    """The status line of line, the fields of each header (Name: value), body; as=pieces: by a generator."""
+    """The status line of line, the fields of each header (Name: value), body; as=pieces: by a
+    generator.
+    """
     pairs = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True, encoding="latin-1")
     headers = [tuple(value.split(": ", 1)) for name, value in pairs if name == "header"]
     body = query.get("body", "").encode("latin-1")
@@ -217,7 +228,9 @@ class Remembered:
 
 
 def closing(environ, start_response, query):
-    """size bytes in pieces that are generated while they are wanted; empty ones among them; close() is remembered."""
+    """size bytes in pieces that are generated while they are wanted; empty ones among them; close()
+    is remembered.
+    """
     start_response("200 OK", [("Content-Type", "application/octet-stream")])
     pieces = (piece for data in pattern(int(query.get("size", "10"))) for piece in (b"", data, b""))
     return Remembered(pieces, query["token"])
@@ -228,7 +241,9 @@ class Broken(Exception):
 
 
 def fail(environ, start_response, query):
-    """An exception: at=call, start (after start_response), first (of the iterable), middle; length: Content-Length."""
+    """An exception: at=call, start (after start_response), first (of the iterable), middle; length:
+    Content-Length.
+    """
     at = query["at"]
     kind = SystemExit if query.get("kind") == "exit" else Broken
     if at == "call":
@@ -281,6 +296,7 @@ def application(environ, start_response):
     action = ACTIONS.get(path[3:]) if path.startswith("/-/") else None
     if action is not seen:
         remember(
-            f"{environ['REQUEST_METHOD']} {quote(path, encoding='latin-1')}?{environ.get('QUERY_STRING', '')}"
+            f"{environ['REQUEST_METHOD']} "
+            f"{quote(path, encoding='latin-1')}?{environ.get('QUERY_STRING', '')}"
         )
     return (action or echo)(environ, start_response, query)

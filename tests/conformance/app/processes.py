@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Actions of the conformance application that need more of a back than an answer: what it is as a process, and what it must not
-send on.
+"""Actions of the conformance application that need more of a back than an answer: what it is as a
+process, and what it must not send on.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def respond(start_response, text: str):
 
 
 def file(environ, start_response, query):
-    """A file by wsgi.file_wrapper: kind plain, compressed or pipe, from the position at; length: Content-Length."""
+    """A file by wsgi.file_wrapper: kind plain, compressed or pipe, from the position at; length:
+    Content-Length.
+    """
     kind, at = query.get("kind", "plain"), int(query.get("at", "0"))
     if kind == "pipe":
         opened = subprocess.Popen(

@@ -13,7 +13,9 @@ BODY = b'{"a": "' + b"x" * 4000 + b'"}'
 
 
 def tagged(environ, start_response, query):
-    """A document with the entity tag of tag, as RFC 9110 has it: weak comparison to read it, strong to change it (13.1)."""
+    """A document with the entity tag of tag, as RFC 9110 has it: weak comparison to read it, strong
+    to change it (13.1).
+    """
     tag = query.get("tag", '"v1"')
     if environ["REQUEST_METHOD"] == "PUT":
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -38,7 +40,9 @@ def tagged(environ, start_response, query):
 
 
 def plant(environ, start_response, query):
-    """Files in a directory of the site's own that the front serves, and links; extensions: of files to be."""
+    """Files in a directory of the site's own that the front serves, and links; extensions: of files
+    to be.
+    """
     directory = Path("/var/lib/pyweb", os.environ["PYWEB_SITE"], "planted")
     for name in (
         "own.txt",

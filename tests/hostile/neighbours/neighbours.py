@@ -319,7 +319,9 @@ def _(other):
 
 @attempt("write the memory that Apache shares: its scoreboard")
 def _(other):
-    """Memory that is shared and writable, and not made by this application or by a server of its own."""
+    """Memory that is shared and writable, and not made by this application or by a server of its
+    own.
+    """
     found = []
     if not servers_of_others():
         return None

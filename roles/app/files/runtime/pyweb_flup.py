@@ -4,12 +4,13 @@
 
 """Serve a site over FastCGI or SCGI with flup 1.0.3, behind a listening socket that systemd owns.
 
-A master forks PYWEB_PROCESSES workers of PYWEB_THREADS threads each and replaces those that end. It never imports
-the application. A thread takes a connection only when it is free to serve it, so whatever cannot be served yet
-stays in the kernel's queue: for another worker, or, since systemd holds the socket, for the next start.
+A master forks PYWEB_PROCESSES workers of PYWEB_THREADS threads each and replaces those that end. It
+never imports the application. A thread takes a connection only when it is free to serve it, so
+whatever cannot be served yet stays in the kernel's queue: for another worker, or, since systemd
+holds the socket, for the next start.
 
-The protocols are flup's, in subclasses that repair what its servers get wrong; its servers themselves, which lose
-requests when they stop or do not stop at all, are not used.
+The protocols are flup's, in subclasses that repair what its servers get wrong; its servers
+themselves, which lose requests when they stop or do not stop at all, are not used.
 
 Environment: LISTEN_FDS and LISTEN_PID (one socket), NOTIFY_SOCKET, those that pyweb_wsgi reads, and
   PYWEB_LINK              fastcgi or scgi
@@ -17,7 +18,8 @@ Environment: LISTEN_FDS and LISTEN_PID (one socket), NOTIFY_SOCKET, those that p
   PYWEB_THREADS           threads of a worker
   PYWEB_SILENCE           seconds of an application's silence that end its worker; 0: any
   PYWEB_MAX_REQUESTS      requests after which a worker is replaced; 0: never
-  PYWEB_ALLOWED           addresses that may connect over tcp, with commas between them; 127.0.0.1 if empty or unset
+  PYWEB_ALLOWED           addresses that may connect over tcp, with commas between them; 127.0.0.1
+  if empty or unset
 """
 
 from __future__ import annotations
@@ -44,16 +46,22 @@ import pyweb_wsgi
 from flup.server import fcgi_base, scgi_base
 from pyweb_watchdog import Watchdog, answer
 
-# Seconds that a front may neither send nor take anything within a request: longer than it waits for a client.
+# Seconds that a front may neither send nor take anything within a request: longer than it waits for
+# a client.
 PATIENCE = 70
-SILENCE = 10  # seconds that a front may hold a connection without a request on it, or without an end to its upload
-GRACE = 1  # seconds that a stopping worker waits for the request of a connection that it has already taken
+# seconds that a front may hold a connection without a request on it, or without an end to its
+# upload
+SILENCE = 10
+# seconds that a stopping worker waits for the request of a connection that it has already taken
+GRACE = 1
 LINGER = 30  # seconds in all that the rest of an upload is read for, once it has been answered
-EXIT = 10  # seconds for a worker to exit after its last request: threads and exit functions of the application
+# seconds for a worker to exit after its last request: threads and exit functions of the application
+EXIT = 10
 YOUNG = 5  # seconds; a worker that dies sooner is replaced after a pause, which doubles each time
 LONGEST_PAUSE = 10
 BUFFER = 65536
-# What an application patches later is not meant for its server; nor are those that are imported by name.
+# What an application patches later is not meant for its server; nor are those that are imported by
+# name.
 SOCKET = socket.socket
 THREAD = threading.Thread
 CONNECTION = "pyweb.connection"  # of an environ: the descriptor
@@ -92,9 +100,10 @@ class Settings:
 class Wire:
     """A connection's socket as flup sees it, with few system calls.
 
-    What is sent waits until `flush`, a full buffer, or a read that has to wait for the front. The last byte that was
-    received stays in the socket until `settle` takes it: if this process closes the socket or dies before, the kernel
-    resets the connection, over unix and tcp alike, and the front sees a failure.
+    What is sent waits until `flush`, a full buffer, or a read that has to wait for the front. The
+    last byte that was received stays in the socket until `settle` takes it: if this process closes
+    the socket or dies before, the kernel resets the connection, over unix and tcp alike, and the
+    front sees a failure.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -166,7 +175,9 @@ class Wire:
             raise ClientGone(*error.args) from error
 
     def close(self) -> None:
-        """Close; a front that still sends must be heard out, or the kernel takes the answer away from it."""
+        """Close; a front that still sends must be heard out, or the kernel takes the answer away
+        from it.
+        """
         if self.unread and not self.gone:
             try:
                 self._hear_out()
@@ -190,9 +201,9 @@ class Wire:
 class Response:
     """A response of the application: the server's side of PEP 3333.
 
-    flup's own version takes an EPIPE of the application's for the front's, ends a response cleanly that failed
-    half way, and writes a Content-Length of 0 where a response has no body. What the head consists of has been checked
-    by pyweb_wsgi.
+    flup's own version takes an EPIPE of the application's for the front's, ends a response cleanly
+    that failed half way, and writes a Content-Length of 0 where a response has no body. What the
+    head consists of has been checked by pyweb_wsgi.
     """
 
     def __init__(self, wire: Wire, send) -> None:
@@ -253,7 +264,9 @@ class Response:
 
 
 class Gateway:
-    """What flup's two servers have in common here: the environ is completed, the application called."""
+    """What flup's two servers have in common here: the environ is completed, the application
+    called.
+    """
 
     def __init__(self, application, worker: Worker, settings: Settings) -> None:
         super().__init__(application)
@@ -296,7 +309,8 @@ def path_info(environ: dict) -> str:
 class FastCGIBody(io.RawIOBase):
     """FCGI_STDIN, of which one record is in memory at a time.
 
-    Behind a BufferedReader it does all that flup's InputStream does not: readline() with a size, read(None).
+    Behind a BufferedReader it does all that flup's InputStream does not: readline() with a size,
+    read(None).
     """
 
     def __init__(self, connection: FastCGIConnection) -> None:
@@ -380,7 +394,9 @@ class FastCGIConnection(fcgi_base.Connection):
             pass
 
     def process_input(self) -> None:
-        """flup's waits by select(), which knows no file beyond the 1,024th, and again for each record."""
+        """flup's waits by select(), which knows no file beyond the 1,024th, and again for each
+        record.
+        """
         worker = self.server.worker
         if not self._requests:
             if not self.wire.received() and not worker.wait(self.wire.sock, self._grace):
@@ -417,7 +433,9 @@ class FastCGIConnection(fcgi_base.Connection):
         """Nothing: flup's waits without a limit for the front to close, Wire.close() does not."""
 
     def only_the_end_is_unread(self) -> bool:
-        """Whether the empty record that ends the body has come, so that the front sends nothing any more."""
+        """Whether the empty record that ends the body has come, so that the front sends nothing any
+        more.
+        """
         rest = self.wire.received()
         return (
             len(rest) == fcgi_base.FCGI_HEADER_LEN
@@ -436,7 +454,8 @@ class FastCGIServer(Gateway, fcgi_base.BaseFCGIServer):
 
 
 class SCGIBody(io.RawIOBase):
-    """The body, as long as CONTENT_LENGTH says: flup's goes on to the end of the connection, which does not come.
+    """The body, as long as CONTENT_LENGTH says: flup's goes on to the end of the connection, which
+    does not come.
 
     Its last byte is looked at but left in the socket, see SCGIConnection.
     """
@@ -465,10 +484,12 @@ class SCGIBody(io.RawIOBase):
 
 
 class SCGIConnection(scgi_base.Connection):
-    """One request. SCGI has no end of a response but the end of the connection, whether all went well or not.
+    """One request. SCGI has no end of a response but the end of the connection, whether all went
+    well or not.
 
-    So the last byte of the request is left unread until the response is complete. If this process closes the socket
-    or dies before, the kernel resets the connection, over unix and tcp alike, and the front sees a failure.
+    So the last byte of the request is left unread until the response is complete. If this process
+    closes the socket or dies before, the kernel resets the connection, over unix and tcp alike, and
+    the front sees a failure.
     """
 
     def __init__(self, wire: Wire, address, server: SCGIServer) -> None:
@@ -551,7 +572,8 @@ SERVERS = {"fastcgi": FastCGIServer, "scgi": SCGIServer}
 # A worker
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# From a worker: it serves; it had max_requests; one of its requests is overdue; its last request is answered.
+# From a worker: it serves; it had max_requests; one of its requests is overdue; its last request is
+# answered.
 READY, SPENT, OVERDUE, DONE = b"r", b"s", b"o", b"d"
 
 
@@ -602,8 +624,8 @@ class Worker:
             self.stop()
             raise
         self._server = SERVERS[self._settings.link](application, self, self._settings)
-        # By default the kernel ends a process on SIGALRM, also one whose Python is held up by C code; before that,
-        # the stacks of its threads are printed.
+        # By default the kernel ends a process on SIGALRM, also one whose Python is held up by C
+        # code; before that, the stacks of its threads are printed.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         faulthandler.register(signal.SIGALRM, chain=True)
         faulthandler.enable()
@@ -613,7 +635,8 @@ class Worker:
             READY
         )  # first: a request that kills the worker at once must not look like a failure to start
         try:
-            # After the application is loaded: gevent cannot mend the locks of what threads import meanwhile.
+            # After the application is loaded: gevent cannot mend the locks of what threads import
+            # meanwhile.
             threads = [allocate_lock() for number in range(self._settings.threads)]
             for ended in threads:  # each is held until its thread has ended
                 ended.acquire()
@@ -687,8 +710,9 @@ class Worker:
     def _accept(self) -> tuple[socket.socket, object] | None:
         """The next connection, or None when the worker stops.
 
-        Every worker with an idle thread is woken, and the first one has it. Were only one of them woken
-        (EPOLLEXCLUSIVE), the connection would wait for it also where its Python is held up by C code.
+        Every worker with an idle thread is woken, and the first one has it. Were only one of them
+        woken (EPOLLEXCLUSIVE), the connection would wait for it also where its Python is held up by
+        C code.
         """
         while True:
             if self._stopped in dict(self._arrivals.poll()):
@@ -888,7 +912,9 @@ class Master:
         )
 
     def _recover(self, child: Child) -> None:
-        """After a death that was not asked for: a new one, but not in a tight loop, and not where none can start."""
+        """After a death that was not asked for: a new one, but not in a tight loop, and not where
+        none can start.
+        """
         if not self._running or (
             READY not in child.heard and not any(READY in c.heard for c in self._children.values())
         ):
@@ -927,7 +953,8 @@ def inherited_socket(environ) -> socket.socket:
     environ.pop("LISTEN_FDNAMES", None)
     if pid != str(os.getpid()) or count != "1":
         sys.exit(
-            "pyweb_flup: needs exactly one listening socket from systemd; start it through its .socket unit"
+            "pyweb_flup: needs exactly one listening socket from systemd; start it through its "
+            ".socket unit"
         )
     listener = socket.socket(fileno=3)
     listener.setblocking(False)

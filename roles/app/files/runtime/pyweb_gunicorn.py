@@ -35,20 +35,22 @@ from pyweb_watchdog import SLACK, Watchdog, answer
 
 # Seconds until a worker is replaced that could not load the application.
 PAUSE = 1
-# Seconds that the rest of an upload is read for, once it has been answered, and that its front may send nothing.
+# Seconds that the rest of an upload is read for, once it has been answered, and that its front may
+# send nothing.
 LINGER = 30
 PATIENCE = 2
 # gunicorn itself would tell systemd that it is ready before an application is loaded.
 NOTIFY_SOCKET = os.environ.pop("NOTIFY_SOCKET", None)
 SOCKET = socket.socket
-# Fronts send bytes beyond ASCII on, and Cherokee decodes what a client has encoded; of itself gunicorn refuses them.
+# Fronts send bytes beyond ASCII on, and Cherokee decodes what a client has encoded; of itself
+# gunicorn refuses them.
 message.RFC9112_TARGET_INVALID = re.compile(r"[^\x21-\x7e\x80-\xff]")
 
 
 class Server(pyweb_wsgi.Server):
     signals = (
-        signal.SIGABRT, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
-        signal.SIGWINCH, signal.SIGCHLD,
+        signal.SIGABRT, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT, signal.SIGTERM,
+        signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGCHLD,
     )  # fmt: skip
 
     def __init__(self, watchdog: Watchdog) -> None:
@@ -60,7 +62,9 @@ class Server(pyweb_wsgi.Server):
         return environ["gunicorn.socket"].fileno()
 
     def drain(self, result: Iterable[bytes], body: io.BufferedReader | None) -> Iterable[bytes]:
-        """Closed with something of the request unread, a connection is reset, and the answer with it."""
+        """Closed with something of the request unread, a connection is reset, and the answer with
+        it.
+        """
         return Drained(result, body.raw, body.raw.connection) if body else result
 
     def body(self, source, length: int) -> Body:
@@ -131,7 +135,9 @@ def hear_out(descriptor: int) -> None:
 
 class Worker(ThreadWorker):
     def load_wsgi(self) -> None:
-        """Each worker loads the application itself; where a replacement cannot, gunicorn would end all of them."""
+        """Each worker loads the application itself; where a replacement cannot, gunicorn would end
+        all of them.
+        """
         pyweb_wsgi.steady(sys.stdout, sys.stderr)
         faulthandler.enable()  # also at SIGABRT, by which gunicorn ends a silent worker
         self.watchdog = Watchdog(
@@ -168,7 +174,8 @@ wsgi_app = "the worker knows it"
 worker_class = Worker
 workers = int(os.environ["PYWEB_PROCESSES"])
 threads = int(os.environ["PYWEB_THREADS"])
-# What a worker cannot serve at once stays in the socket's queue, for another one or for the next start.
+# What a worker cannot serve at once stays in the socket's queue, for another one or for the next
+# start.
 worker_connections = threads
 max_requests = int(os.environ["PYWEB_MAX_REQUESTS"])
 graceful_timeout = int(os.environ["PYWEB_REQUEST_TIMEOUT"]) + 10

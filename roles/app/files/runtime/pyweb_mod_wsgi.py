@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a daemon process of mod_wsgi needs before it imports an application: systemd starts none of them, so that
-nobody has put the site's environment into them.
+"""What a daemon process of mod_wsgi needs before it imports an application: systemd starts none of
+them, so that nobody has put the site's environment into them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 JOURNAL = "/run/systemd/journal/stdout"
 # What Apache's own unit and mod_wsgi have in the environment and a site's unit has not.
 OF_APACHE = ("INVOCATION_ID", "LC_ALL", "PIDFILE", "PWD", "RUNTIME_DIRECTORY", "SYSTEMD_EXEC_PID")
-# Seconds until a process that could not load its site ends, as systemd's RestartSec= of the other backs.
+# Seconds until a process that could not load its site ends, as systemd's RestartSec= of the other
+# backs.
 PAUSE = 1
 ASSIGNMENT = re.compile(r'^(\w+)="((?:[^"\\]|\\.)*)"$', re.MULTILINE | re.DOTALL | re.ASCII)
 
 
 def assignments(text: str) -> dict[str, str]:
-    """The variables of an EnvironmentFile of systemd, in the one form that the collection writes: every value quoted."""
+    """The variables of an EnvironmentFile of systemd, in the one form that the collection writes:
+    every value quoted.
+    """
     return {
         name: re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
         for name, value in ASSIGNMENT.findall(text)
@@ -38,7 +41,9 @@ def assignments(text: str) -> dict[str, str]:
 
 
 def prepare(values: dict[str, str], files: list[str]) -> None:
-    """Fill the environment of this process, and keep the process with the release that is current as it starts."""
+    """Fill the environment of this process, and keep the process with the release that is current
+    as it starts.
+    """
     for path in files:
         with open(path, encoding="utf-8", newline="") as file:
             values = {**values, **assignments(file.read())}
@@ -54,7 +59,9 @@ def prepare(values: dict[str, str], files: list[str]) -> None:
 
 
 def take_up(environ: Mapping[str, str]) -> None:
-    """Do what the C library and Python do by the environment as a process starts, which this one was without."""
+    """Do what the C library and Python do by the environment as a process starts, which this one
+    was without.
+    """
     time.tzset()
     _locale.setlocale(_locale.LC_ALL, "C")
     try:
@@ -67,7 +74,9 @@ def take_up(environ: Mapping[str, str]) -> None:
 
 
 def open_journal(identifier: str) -> None:
-    """Send the output of this process, and of what it starts, to the journal (sd_journal_stream_fd(3)): Apache has put it away."""
+    """Send the output of this process, and of what it starts, to the journal
+    (sd_journal_stream_fd(3)): Apache has put it away.
+    """
     with socket.socket(socket.AF_UNIX) as stream:
         try:
             stream.connect(JOURNAL)
@@ -84,10 +93,12 @@ def open_journal(identifier: str) -> None:
 
 
 def serve(values: dict[str, str], files: list[str], seconds: int) -> Callable:
-    """The callable that mod_wsgi looks for; where it cannot be had in so many seconds, this process ends and Apache begins another.
+    """The callable that mod_wsgi looks for; where it cannot be had in so many seconds, this process
+    ends and Apache begins another.
 
-    mod_wsgi asks before the process takes a request, so that requests wait meanwhile. It would try again in this process
-    alone, which is bound to its release and its environment: the next one takes up what is current then.
+    mod_wsgi asks before the process takes a request, so that requests wait meanwhile. It would try
+    again in this process alone, which is bound to its release and its environment: the next one
+    takes up what is current then.
     """
     faulthandler.dump_traceback_later(seconds, exit=True, file=2)
     try:
@@ -119,7 +130,8 @@ def site() -> Callable:
     class Server(pyweb_wsgi.Server):
         location_of_200 = "Pyweb-Location"
         signals = (
-            signal.SIGINT, signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGUSR1, signal.SIGSEGV, signal.SIGTERM,
+            signal.SIGINT, signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE,
+            signal.SIGUSR1, signal.SIGSEGV, signal.SIGTERM,
             signal.SIGXCPU, signal.SIGHUP, signal.SIGPIPE,
         )  # fmt: skip
 

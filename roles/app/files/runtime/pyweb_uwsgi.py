@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What uWSGI leaves to be done: the rest of a request that nobody has read, the end of a response that has failed, and what
-makes its workers processes of Python like others.
+"""What uWSGI leaves to be done: the rest of a request that nobody has read, the end of a response
+that has failed, and what makes its workers processes of Python like others.
 
-Environment: those that pyweb_wsgi reads, and PYWEB_TRANSPORT and PYWEB_NOTIFY_SOCKET, which is systemd's.
+Environment: those that pyweb_wsgi reads, and PYWEB_TRANSPORT and PYWEB_NOTIFY_SOCKET, which is
+systemd's.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ from pyweb_watchdog import Watchdog, answer
 PATIENCE = 500
 # Seconds until a worker is replaced that could not load the application.
 PAUSE = 1
-# What uWSGI and systemd put into its environment is not meant for programs that the application starts.
+# What uWSGI and systemd put into its environment is not meant for programs that the application
+# starts.
 OWN_VARIABLES = (
     "LISTEN_FDNAMES",
     "LISTEN_FDS",
@@ -48,12 +50,14 @@ OWN_VARIABLES = (
 
 class Server(pyweb_wsgi.Server):
     signals = (
-        signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGFPE, signal.SIGUSR1, signal.SIGSEGV, signal.SIGUSR2, signal.SIGPIPE,
+        signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGFPE, signal.SIGUSR1,
+        signal.SIGSEGV, signal.SIGUSR2, signal.SIGPIPE,
         signal.SIGALRM, signal.SIGTERM, signal.SIGTSTP, signal.SIGURG, signal.SIGWINCH,
     )  # fmt: skip
 
     def __init__(self, link: str, transport: str, silence: float = 0) -> None:
-        # uWSGI's own limit counts whole requests, and any that ends in the process lifts it for all.
+        # uWSGI's own limit counts whole requests, and any that ends in the process lifts it for
+        # all.
         watchdog = Watchdog(silence, functools.partial(answer, link), wind=wind)
         # Its own wsgi.errors keeps lines until there are more, and fails where one is odd.
         super().__init__(link, sys.stderr, watchdog)
@@ -69,13 +73,16 @@ class Server(pyweb_wsgi.Server):
             uwsgi.post_fork_hook = super().begin_process
 
     def body(self, source, length: int) -> Body:
-        """uWSGI's readline() fails over FastCGI where a line is in two records: this one asks it for read() alone."""
+        """uWSGI's readline() fails over FastCGI where a line is in two records: this one asks it
+        for read() alone.
+        """
         return Body(source, length, self._in_records)
 
     def prefetch(self, body: io.BufferedReader | None) -> None:
         """Read what uWSGI has read of it with the head, which `rest` would not find in the socket.
 
-        It blocks all signals in its threads but the first, and what is started in one would be deaf to them as well.
+        It blocks all signals in its threads but the first, and what is started in one would be deaf
+        to them as well.
         """
         if get_ident() not in self._unblocked:
             self._unblocked.add(get_ident())
@@ -84,9 +91,11 @@ class Server(pyweb_wsgi.Server):
             body.peek()
 
     def drain(self, result: Iterable[bytes], body: io.BufferedReader | None) -> Iterable[bytes]:
-        """It would reset the connection, and the answer with it, where something of the request is unread.
+        """It would reset the connection, and the answer with it, where something of the request is
+        unread.
 
-        Its own way, post-buffering, ended workers long before the time limit of a request, under uploads side by side (2.0.28).
+        Its own way, post-buffering, ended workers long before the time limit of a request, under
+        uploads side by side (2.0.28).
         """
         return Drained(result, body.raw.rest) if body else result
 
@@ -111,7 +120,9 @@ class Server(pyweb_wsgi.Server):
             self._keeper.settle(kept)
 
     def break_off(self, kept: bytes) -> None:
-        """uWSGI ends all responses well. A socket in the file system cannot be reset: what is kept stays so."""
+        """uWSGI ends all responses well. A socket in the file system cannot be reset: what is kept
+        stays so.
+        """
         if not (self._in_records or self._resets):
             return
         self.settle(kept)
@@ -129,11 +140,12 @@ class Server(pyweb_wsgi.Server):
 
 
 class Keeper:
-    """Keeps connections open when the process dies or fails that answers on them, so that the front gives up on the rest in its own time.
+    """Keeps connections open when the process dies or fails that answers on them, so that the front
+    gives up on the rest in its own time.
 
-    To uwsgi, SCGI, and nginx over FastCGI, any end of the connection is the end of a response. A descriptor that was sent over a
-    socket and is not yet received is open, whoever dies; each worker of uWSGI has a pair of sockets for that, which the master
-    has as well.
+    To uwsgi, SCGI, and nginx over FastCGI, any end of the connection is the end of a response. A
+    descriptor that was sent over a socket and is not yet received is open, whoever dies; each
+    worker of uWSGI has a pair of sockets for that, which the master has as well.
     """
 
     def __init__(self, workers: int) -> None:
@@ -168,7 +180,8 @@ class Keeper:
             kept = []
             try:
                 while True:
-                    # A program that another thread starts meanwhile must not hold them open; recv_fds() ignores the flag.
+                    # A program that another thread starts meanwhile must not hold them open;
+                    # recv_fds() ignores the flag.
                     kept.append(receiver.recvmsg(64, socket.CMSG_LEN(4), socket.MSG_CMSG_CLOEXEC))
             except BlockingIOError:
                 pass
@@ -181,7 +194,8 @@ class Keeper:
                     os.close(descriptor)
 
 
-# The master imports this file before it forks (shared-import), and so holds what a worker would take with it.
+# The master imports this file before it forks (shared-import), and so holds what a worker would
+# take with it.
 KEEPER = Keeper(uwsgi.numproc)
 
 
@@ -224,8 +238,9 @@ class Body(pyweb_wsgi.Body):
         return data
 
     def _read_end(self) -> None:
-        """Let uWSGI read the record that ends the body, which it waits for before it ends the answer, and which nginx does not send
-        any more once it has the head of one. chunked_read() is for another purpose, reads on in the records, and fails at their end.
+        """Let uWSGI read the record that ends the body, which it waits for before it ends the
+        answer, and which nginx does not send any more once it has the head of one. chunked_read()
+        is for another purpose, reads on in the records, and fails at their end.
         """
         try:
             uwsgi.chunked_read(1)
@@ -233,8 +248,9 @@ class Body(pyweb_wsgi.Body):
             pass
 
     def rest(self, size: int) -> bytes:
-        """More that the front has sent, or nothing where no more comes: nginx sends none once it has the head of an answer, and may
-        wait for its end, while uWSGI's read() would wait for all that it was asked for.
+        """More that the front has sent, or nothing where no more comes: nginx sends none once it
+        has the head of an answer, and may wait for its end, while uWSGI's read() would wait for all
+        that it was asked for.
         """
         if not self.left and not self._in_records:
             return b""

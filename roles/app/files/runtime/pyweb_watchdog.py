@@ -4,10 +4,10 @@
 
 """The time limit of an application: of its silence, while a transfer may last as long as it flows.
 
-A request's clock runs while code of the application runs. It stands still while the server waits for
-the client to send or to take a piece, and begins anew after each piece. When the limit is over, the
-client is answered by a 504 where the back lets us, and the process ends as soon as no other request
-is in flight in it, or after the limit again.
+A request's clock runs while code of the application runs. It stands still while the server waits
+for the client to send or to take a piece, and begins anew after each piece. When the limit is over,
+the client is answered by a 504 where the back lets us, and the process ends as soon as no other
+request is in flight in it, or after the limit again.
 
 The thread that watches needs Python's lock. Where C code keeps that, a timer outside of Python ends
 the process (a dead man's switch): it is wound up as long as the thread runs.

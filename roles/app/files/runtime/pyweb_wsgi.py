@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The WSGI callable that every back loads: the site's own application, seen the same over every link.
+"""The WSGI callable that every back loads: the site's own application, seen the same over every
+link.
 
-What a link spoils in the environ is repaired by functions that know nothing but the environ; `repairs` says which
-a link needs. The response is held back until its body begins, so that all servers begin it alike: with a length
-where one is known, else marked as a stream. Where the application fails before that, the answer is a plain 500 and
-the traceback is in wsgi.errors; where it fails later, the response is broken off and the exception goes on to the
-server.
+What a link spoils in the environ is repaired by functions that know nothing but the environ;
+`repairs` says which a link needs. The response is held back until its body begins, so that all
+servers begin it alike: with a length where one is known, else marked as a stream. Where the
+application fails before that, the answer is a plain 500 and the traceback is in wsgi.errors; where
+it fails later, the response is broken off and the exception goes on to the server.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from time import sleep  # what an application makes of the module later is not m
 
 from pyweb_watchdog import UNWATCHED, Clock, Watchdog
 
-# What a client may have made up: a framework that believes one of these would be told a wrong address, scheme or
-# host, or a wrong proxy for its own requests (HTTP_PROXY). What is true of them is in REMOTE_ADDR, wsgi.url_scheme,
-# HTTP_HOST and SCRIPT_NAME, and of a body in CONTENT_LENGTH and CONTENT_TYPE, which some fronts send twice.
+# What a client may have made up: a framework that believes one of these would be told a wrong
+# address, scheme or host, or a wrong proxy for its own requests (HTTP_PROXY). What is true of them
+# is in REMOTE_ADDR, wsgi.url_scheme, HTTP_HOST and SCRIPT_NAME, and of a body in CONTENT_LENGTH and
+# CONTENT_TYPE, which some fronts send twice.
 UNTRUSTED = frozenset(
     (
         "HTTP_CLIENT_IP",
@@ -68,7 +70,8 @@ WEAK_TAG = re.compile(r'(?:W/)?("[^"]*")')
 SETTINGS = frozenset(("PYWEB_CHUNKS", "ap_trust_cgilike_cl"))
 DROPPED = UNTRUSTED | SETTINGS
 
-# What a response may begin with (RFC 9110, sections 5.5 and 5.6.2; RFC 9112, section 4; PEP 3333: one byte a character).
+# What a response may begin with (RFC 9110, sections 5.5 and 5.6.2; RFC 9112, section 4; PEP 3333:
+# one byte a character).
 STATUS = re.compile(r"[1-9][0-9][0-9] [\t -~\x80-\xff]*")
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VALUE = re.compile(r"[\t -~\x80-\xff]*")
@@ -87,14 +90,15 @@ HOP_BY_HOP = frozenset(
         "upgrade",
     )
 )
-# Statuses and names that have passed the checks, so many that an application without end of them fills no memory.
+# Statuses and names that have passed the checks, so many that an application without end of them
+# fills no memory.
 KNOWN_STATUSES: dict[str, bool] = {}  # whether a body may follow
 KNOWN_NAMES: dict[str, str] = {}  # with those in small letters that mean something here, or nothing
 SPECIAL = ("cache-control", "content-length", "location", "status")
 KNOWN = 1000
 
-# Seconds until a response that has failed is broken off: of one that it has not begun to send on, lighttpd would take
-# what has come for the whole.
+# Seconds until a response that has failed is broken off: of one that it has not begun to send on,
+# lighttpd would take what has come for the whole.
 PAUSE = 0.2
 # Bytes that are read of a body at once.
 BLOCK = 65536
@@ -113,13 +117,17 @@ class Outside(BadRequest):
 
 
 class Stranger(BadRequest):
-    """A request from an address that is none of a front. No application answers so, and a probe can tell."""
+    """A request from an address that is none of a front. No application answers so, and a probe can
+    tell.
+    """
 
     status = "421 Misdirected Request"
 
 
 def load(name: str) -> Callable:
-    """The object that "package.module:attribute.attribute" names, or that a factory makes: "package.module:attribute()"."""
+    """The object that "package.module:attribute.attribute" names, or that a factory makes:
+    "package.module:attribute()".
+    """
     module, colon, path = name.partition(":")
     attributes = path.removesuffix("()")
     found = functools.reduce(getattr, attributes.split("."), importlib.import_module(module))
@@ -133,7 +141,9 @@ def load(name: str) -> Callable:
 def repairs(
     link: str, mount: str, allowed: frozenset[str] = frozenset()
 ) -> tuple[Callable[[dict], None], ...]:
-    """The functions that mend the environ of a link, in their order. allowed: who may ask over http, if not everybody may."""
+    """The functions that mend the environ of a link, in their order. allowed: who may ask over
+    http, if not everybody may.
+    """
     split = (functools.partial(split_mount, mount),) if mount else ()
     always = *split, strengthen_if_match, drop_untrusted
     if link == "http":
@@ -143,17 +153,21 @@ def repairs(
 
 
 def refuse_strangers(allowed: frozenset[str], environ: dict) -> None:
-    """Believe the fronts alone. Over http REMOTE_ADDR is still who has connected; over other links it is what that one says."""
+    """Believe the fronts alone. Over http REMOTE_ADDR is still who has connected; over other links
+    it is what that one says.
+    """
     if environ.get("REMOTE_ADDR") not in allowed:
         raise Stranger(f"{environ.get('REMOTE_ADDR')} is no front of this site")
 
 
 def believe_forwarded(environ: dict) -> None:
-    """Take over what the front says over http of its client: the address, the scheme, and who it has let in.
+    """Take over what the front says over http of its client: the address, the scheme, and who it
+    has let in.
 
-    Pywebfront holds the front's name, and where it has authenticated the client the way and the name. A field of one
-    word has no look-alike, so that a front which drops the client's own drops all of them. Of the others, more than one
-    value means that a client's own came through under another spelling, and none that a client had it taken out.
+    Pywebfront holds the front's name, and where it has authenticated the client the way and the
+    name. A field of one word has no look-alike, so that a front which drops the client's own drops
+    all of them. Of the others, more than one value means that a client's own came through under
+    another spelling, and none that a client had it taken out.
     """
     address = environ.get("HTTP_X_FORWARDED_FOR", "")
     if not address or not address.isprintable() or "," in address or " " in address:
@@ -180,7 +194,9 @@ def believe_forwarded(environ: dict) -> None:
 
 
 def believe_variables(environ: dict) -> None:
-    """Take the scheme from the front's own variables: uWSGI believes a client's X-Forwarded-Proto over every link."""
+    """Take the scheme from the front's own variables: uWSGI believes a client's X-Forwarded-Proto
+    over every link.
+    """
     https = environ.get("HTTPS")
     set_scheme(
         environ,
@@ -196,7 +212,9 @@ def believe_variables(environ: dict) -> None:
 
 
 def set_port(environ: dict) -> None:
-    """SERVER_PORT is what the front listens on (RFC 3875, 4.1.15), and no client's to choose by Host."""
+    """SERVER_PORT is what the front listens on (RFC 3875, 4.1.15), and no client's to choose by
+    Host.
+    """
     environ["SERVER_PORT"] = "443" if environ["wsgi.url_scheme"] == "https" else "80"
 
 
@@ -236,10 +254,11 @@ def resolve_dots(environ: dict) -> None:
 
 
 def believe_path(environ: dict) -> None:
-    """Take the decoded path from the variable that Apache is told to send along; a client's headers are all HTTP_*.
+    """Take the decoded path from the variable that Apache is told to send along; a client's headers
+    are all HTTP_*.
 
-    Of itself mod_proxy_uwsgi and mod_proxy_scgi leave the path encoded, or put its end into SCRIPT_NAME, too, and
-    mod_wsgi makes one slash of several.
+    Of itself mod_proxy_uwsgi and mod_proxy_scgi leave the path encoded, or put its end into
+    SCRIPT_NAME, too, and mod_wsgi makes one slash of several.
     """
     path = environ.pop("PYWEB_PATH", None)
     if path is not None:
@@ -266,14 +285,17 @@ def drop_untrusted(environ: dict) -> None:
 def checked(
     status: str, headers: Iterable[tuple[str, str]], location: str
 ) -> tuple[list[tuple[str, str]], int | None, bool]:
-    """The fields of a response that a server may send on, the length that they promise, and whether nothing may transform it.
+    """The fields of a response that a server may send on, the length that they promise, and whether
+    nothing may transform it.
 
-    location: the name of that field for a server that would take it, with status 200, for an order to serve another page.
+    location: the name of that field for a server that would take it, with status 200, for an order
+    to serve another page.
     """
     if status not in KNOWN_STATUSES:
         if not isinstance(status, str) or not STATUS.fullmatch(status):
             raise ValueError(
-                f"the status {status!r} is not three digits, a space and a reason, without control characters (PEP 3333)"
+                f"the status {status!r} is not three digits, a space and a reason, without control "
+                "characters (PEP 3333)"
             )
         if len(KNOWN_STATUSES) < KNOWN:
             KNOWN_STATUSES[status] = not status.startswith(WITHOUT_BODY)
@@ -312,11 +334,13 @@ def checked_field(name: str, value: str) -> str:
     known = str(name.lower())
     if known in HOP_BY_HOP:
         raise ValueError(
-            f"{name} is the server's, and no application may send it (PEP 3333, Other HTTP Features)"
+            f"{name} is the server's, and no application may send it (PEP 3333, Other HTTP "
+            "Features)"
         )
     if not isinstance(value, str) or not VALUE.fullmatch(value):
         raise ValueError(
-            f"the value {value!r} of {name} is no str of Latin-1 characters without control characters (PEP 3333)"
+            f"the value {value!r} of {name} is no str of Latin-1 characters without control "
+            "characters (PEP 3333)"
         )
     known = known if known in SPECIAL else ""
     if len(KNOWN_NAMES) < KNOWN:
@@ -328,7 +352,8 @@ def as_bytes(data: object) -> bytes:
     """A piece of a body; what else holds bytes is copied, since its owner may change it."""
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise TypeError(
-            f"the body of a response consists of bytes (PEP 3333), and not of {type(data).__name__}: {data!r:.100}"
+            "the body of a response consists of bytes (PEP 3333), and not of "
+            f"{type(data).__name__}: {data!r:.100}"
         )
     return bytes(data)
 
@@ -378,7 +403,9 @@ class FileWrapper:
 def wrap(
     application: Callable, repair: Iterable[Callable[[dict], None]], server: Server
 ) -> Callable:
-    """The application behind the repairs, with its response begun and ended the same by every server."""
+    """The application behind the repairs, with its response begun and ended the same by every
+    server.
+    """
 
     def wrapped(environ: dict, start_response: Callable) -> Iterable[bytes]:
         body = server.take_over_body(environ)
@@ -424,7 +451,9 @@ class Server:
         self.frames = link == "http"
 
     def take_over_body(self, environ: dict) -> io.BufferedReader | None:
-        """Stand between the application and the server, to know how much of a body is still to come."""
+        """Stand between the application and the server, to know how much of a body is still to
+        come.
+        """
         length = environ.get("CONTENT_LENGTH")
         if not length or not length.isdigit() or not int(length):
             return None
@@ -439,7 +468,9 @@ class Server:
         """Called before the application is; an OSError means that the body has not come."""
 
     def drain(self, result: Iterable[bytes], body: io.BufferedReader | None) -> Iterable[bytes]:
-        """The result for the server, which sees to what is left of the request when it is closed."""
+        """The result for the server, which sees to what is left of the request when it is
+        closed.
+        """
         return result
 
     def connection(self, environ: dict) -> int | None:
@@ -447,14 +478,18 @@ class Server:
         return None
 
     def begin_process(self) -> None:
-        """Called in each process that serves; before the application is loaded, where the server loads it there."""
+        """Called in each process that serves; before the application is loaded, where the server
+        loads it there.
+        """
         self._names = frozenset(
             name for _descriptor, name, is_listening in sockets() if is_listening
         )
         os.register_at_fork(after_in_child=self.begin_child)
 
     def begin_child(self) -> None:
-        """Make a child of the application one like any other: signals end it, and it holds no client's connection open."""
+        """Make a child of the application one like any other: signals end it, and it holds no
+        client's connection open.
+        """
         self.in_child = True
         self.watchdog.leave()
         for number in self.signals:
@@ -474,14 +509,18 @@ class Server:
         return environ.get("SERVER_SOFTWARE", "").startswith("nginx")
 
     def keep(self, environ: dict) -> bytes:
-        """Let the connection outlive this process, whose end its front would take for that of the response; what settles it."""
+        """Let the connection outlive this process, whose end its front would take for that of the
+        response; what settles it.
+        """
         return b""
 
     def settle(self, kept: bytes) -> None:
         """Let go of a connection whose response is complete."""
 
     def break_off(self, kept: bytes) -> None:
-        """Make the front see that a response is not complete, where the server would end it well."""
+        """Make the front see that a response is not complete, where the server would end it
+        well.
+        """
 
 
 def sockets() -> list[tuple[int, object, bool]]:
@@ -583,7 +622,9 @@ class Response:
         self.clock.resume()
 
     def begin(self, length: int | None = None, exc_info: tuple | None = None) -> None:
-        """Hand the start of the response to the server, now that its body begins; length: the body's, where known."""
+        """Hand the start of the response to the server, now that its body begins; length: the
+        body's, where known.
+        """
         self.clock.pause()
         if not self._status:
             raise RuntimeError("the application has not called start_response()")
@@ -614,13 +655,15 @@ class Response:
             try:
                 self._write = self._start_response(self._status, headers, exc_info)
             except SystemError as error:
-                # uWSGI takes the new status and headers, and leaves the exception set, which Python then finds fault with.
+                # uWSGI takes the new status and headers, and leaves the exception set, which Python
+                # then finds fault with.
                 if error.__cause__ is not exc_info[1]:
                     raise
         else:
             self._write = self._start_response(self._status, headers)
         self.begun = self.clock.begun = True
-        # A front sees by a length that something is missing; but Apache over SCGI, which measures a short response itself.
+        # A front sees by a length that something is missing; but Apache over SCGI, which measures a
+        # short response itself.
         if length is None and has_body and (self._left is None or self._server.link == "scgi"):
             self._kept = self._server.keep(self._environ)
 
@@ -632,7 +675,9 @@ class Response:
             yield "Transfer-Encoding", "chunked"
 
     def within(self, data: bytes) -> bytes:
-        """What of a piece Content-Length still has room for (PEP 3333, Handling the Content-Length Header)."""
+        """What of a piece Content-Length still has room for (PEP 3333, Handling the Content-Length
+        Header).
+        """
         if self._left is not None:
             data = data[: self._left]
             self._left -= len(data)
@@ -650,7 +695,9 @@ class Response:
         return b"0\r\n\r\n" if self._framed else b""
 
     def of(self, result: Iterable[bytes]) -> Iterable[bytes]:
-        """What the server shall read: the application's result, guarded where reading it runs code of the application."""
+        """What the server shall read: the application's result, guarded where reading it runs code
+        of the application.
+        """
         kind = type(result)
         self.clock.pause()
         if self.begun:
@@ -664,7 +711,8 @@ class Response:
             return () if self._left == 0 else result
         size = result.size() if kind is FileWrapper else None
         if size is not None and self._left in (None, size):
-            # uWSGI sends the bytes of a descriptor from the first to the last, whatever a position, a decoder or a pipe makes of them.
+            # uWSGI sends the bytes of a descriptor from the first to the last, whatever a position,
+            # a decoder or a pipe makes of them.
             if (
                 self._file_wrapper
                 and not self._body
@@ -687,7 +735,9 @@ class Response:
         return body
 
     def fail(self, error: BaseException) -> bytes:
-        """Answer the exception at hand; where the response has begun, break it off and raise the exception again."""
+        """Answer the exception at hand; where the response has begun, break it off and raise the
+        exception again.
+        """
         if self._server.in_child:
             if not isinstance(error, SystemExit):
                 log(self._environ, traceback.format_exc())
@@ -739,7 +789,9 @@ class Body(io.RawIOBase):
         return data
 
     def gather(self) -> None:
-        """Take in what is still to come, for a reader who begins to answer before: nginx sends no more once it has the head of an answer."""
+        """Take in what is still to come, for a reader who begins to answer before: nginx sends no
+        more once it has the head of an answer.
+        """
         if self.left:
             import tempfile
 
@@ -751,10 +803,11 @@ class Body(io.RawIOBase):
 
 
 def shown_to_nginx(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The fields of a response with no-transform, which nginx must not compress (RFC 9111, 5.2.2.6).
+    """The fields of a response with no-transform, which nginx must not compress (RFC 9111,
+    5.2.2.6).
 
-    It looks at Content-Type alone, and for the very texts of its list: one with a blank before the semicolon, or with
-    nothing after it, means the same and is not among them (RFC 9110, 5.6.6).
+    It looks at Content-Type alone, and for the very texts of its list: one with a blank before the
+    semicolon, or with nothing after it, means the same and is not among them (RFC 9110, 5.6.6).
     """
     return [
         (name, value.replace(";", " ;", 1) if ";" in value else f"{value};")
@@ -813,7 +866,9 @@ class Pieces:
 
 
 def server_error(environ: dict, start_response: Callable) -> bytes:
-    """For a server: answer the exception at hand, which was not the application's, by a plain 500."""
+    """For a server: answer the exception at hand, which was not the application's, by a plain
+    500.
+    """
     return Response(environ, start_response, Server()).fail(sys.exc_info()[1])
 
 

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sample site: one page that shows the stack which serves it.
 
-A person gets HTML. A program gets the same as JSON when it asks for ``?format=json``, or when its Accept header names
-application/json and not text/html. The front serves ``static/`` at ``<mount>/static/``.
+A person gets HTML. A program gets the same as JSON when it asks for ``?format=json``, or when its
+Accept header names application/json and not text/html. The front serves ``static/`` at
+``<mount>/static/``.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ HEADERS = [
 # A page that repeats these would give a script on the same origin what HttpOnly keeps from it.
 CREDENTIALS = {"HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_PROXY_AUTHORIZATION"}
 
-# Found once: "current" may point elsewhere by the time of a request, while this process still runs its old code.
+# Found once: "current" may point elsewhere by the time of a request, while this process still runs
+# its old code.
 CODE = Path(__file__).resolve().parent
 RELEASE = CODE.name if CODE.parent.name == "releases" else None
 
@@ -65,8 +67,9 @@ PAGE = """<header>
 {steps}
 </ol>
 <p>The logo above is a static file: the front sends it without asking the application.</p>
-<p>This sample site of pyweb.stack tells every visitor how its host is set up. Put your own site in its place with the
-variable <code>sites</code>. Programs can read this page <a href="{mount}/?format=json">as JSON</a>.</p>
+<p>This sample site of pyweb.stack tells every visitor how its host is set up. Put your own site in
+its place with the variable <code>sites</code>. Programs can read this page
+<a href="{mount}/?format=json">as JSON</a>.</p>
 <h2 id="environ">What the application was given</h2>
 <p>The text values of the WSGI environ of this request. Credentials are hidden.</p>
 <table aria-labelledby="environ">
@@ -173,7 +176,9 @@ def user():
 
 
 def request_environ(environ):
-    """The texts of the WSGI environ, without any that a server copied there from the process's environment."""
+    """The texts of the WSGI environ, without any that a server copied there from the process's
+    environment.
+    """
     return {
         name: "(hidden)" if name in CREDENTIALS else value
         for name, value in sorted(environ.items())

@@ -23,7 +23,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from select import POLLIN, poll  # a patch of the application's is not meant for its server
 from time import monotonic, sleep
 from urllib.parse import unquote_to_bytes
@@ -65,7 +65,7 @@ class Server(pyweb_wsgi.Server):
         """Closed with something of the request unread, a connection is reset, and the answer with
         it.
         """
-        return Drained(result, body.raw, body.raw.connection) if body else result
+        return pyweb_wsgi.Followed(result, body.raw.hear_out) if body else result
 
     def body(self, source, length: int) -> Body:
         return Body(source, length)
@@ -94,43 +94,21 @@ class Body(pyweb_wsgi.Body):
             raise ConnectionError("the front has closed the connection within the request's body")
         return data
 
-
-class Drained:
-    """A result that hears its front out when it is closed."""
-
-    __slots__ = ("_body", "_descriptor", "_result")
-
-    def __init__(self, result: Iterable[bytes], body, descriptor: int) -> None:
-        self._body = body
-        self._descriptor = descriptor
-        self._result = result
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._result)
-
-    def close(self) -> None:
-        try:
-            close = getattr(self._result, "close", None)
-            if close is not None:
-                close()
-        finally:
-            if self._body.left:
-                hear_out(self._descriptor)
-
-
-def hear_out(descriptor: int) -> None:
-    """Read what a front still sends of a request that has been answered."""
-    with SOCKET(fileno=os.dup(descriptor)) as connection:
-        deadline = monotonic() + LINGER
-        waiting = poll()
-        waiting.register(connection, POLLIN)
-        try:
-            connection.shutdown(socket.SHUT_WR)
-            while monotonic() < deadline and waiting.poll(PATIENCE * 1000):
-                if not connection.recv(pyweb_wsgi.BLOCK, socket.MSG_DONTWAIT):
-                    break
-        except OSError:
-            pass  # the front has gone
+    def hear_out(self) -> None:
+        """Read what the front still sends of a request that has been answered."""
+        if not self.left:
+            return
+        with SOCKET(fileno=os.dup(self.connection)) as connection:
+            deadline = monotonic() + LINGER
+            waiting = poll()
+            waiting.register(connection, POLLIN)
+            try:
+                connection.shutdown(socket.SHUT_WR)
+                while monotonic() < deadline and waiting.poll(PATIENCE * 1000):
+                    if not connection.recv(pyweb_wsgi.BLOCK, socket.MSG_DONTWAIT):
+                        break
+            except OSError:
+                pass  # the front has gone
 
 
 class Worker(ThreadWorker):

@@ -19,7 +19,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 JOURNAL = "/run/systemd/journal/stdout"
 # What Apache's own unit and mod_wsgi have in the environment and a site's unit has not.
@@ -136,29 +136,10 @@ def site() -> Callable:
         )  # fmt: skip
 
         def drain(self, result: Iterable[bytes], body) -> Iterable[bytes]:
-            return Watched(result, self.watchdog.finish)
+            return pyweb_wsgi.Followed(result, self.watchdog.finish)
 
     # At this signal mod_wsgi takes no more requests.
     retreat = functools.partial(os.kill, os.getpid(), signal.SIGTERM)
     watchdog = Watchdog(float(os.environ["PYWEB_SILENCE"]), retreat=retreat)
     pyweb_wsgi.steady(sys.stdout, sys.stderr)
     return pyweb_wsgi.site(Server(os.environ["PYWEB_LINK"], sys.stderr, watchdog))
-
-
-class Watched:
-    """A result that tells when the server has done with it."""
-
-    def __init__(self, result: Iterable[bytes], finish: Callable[[], None]) -> None:
-        self._finish = finish
-        self._result = result
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._result)
-
-    def close(self) -> None:
-        try:
-            close = getattr(self._result, "close", None)
-            if close is not None:
-                close()
-        finally:
-            self._finish()

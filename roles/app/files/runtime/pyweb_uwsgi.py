@@ -23,7 +23,7 @@ import sys
 import threading
 import traceback
 from _thread import get_ident
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from select import POLLIN, poll  # a monkey patch of the application's is not meant for its server
 from time import sleep
 
@@ -97,7 +97,7 @@ class Server(pyweb_wsgi.Server):
         Its own way, post-buffering, ended workers long before the time limit of a request, under
         uploads side by side (2.0.28).
         """
-        return Drained(result, body.raw.rest) if body else result
+        return pyweb_wsgi.Followed(result, body.raw.drain) if body else result
 
     def connection(self, environ: dict) -> int:
         return uwsgi.connection_fd()
@@ -199,31 +199,6 @@ class Keeper:
 KEEPER = Keeper(uwsgi.numproc)
 
 
-class Drained:
-    """A result that reads what is left of the request when it is closed."""
-
-    __slots__ = ("_read", "_result")
-
-    def __init__(self, result: Iterable[bytes], read: Callable[[int], bytes]) -> None:
-        self._result = result
-        self._read = read
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._result)
-
-    def close(self) -> None:
-        try:
-            close = getattr(self._result, "close", None)
-            if close is not None:
-                close()
-        finally:
-            try:
-                while self._read(pyweb_wsgi.BLOCK):
-                    pass
-            except OSError:
-                pass  # the front has gone
-
-
 class Body(pyweb_wsgi.Body):
     """The body of a request; in_records: it came over FastCGI."""
 
@@ -246,6 +221,14 @@ class Body(pyweb_wsgi.Body):
             uwsgi.chunked_read(1)
         except OSError:
             pass
+
+    def drain(self) -> None:
+        """Read what is left of the request, which has been answered."""
+        try:
+            while self.rest(pyweb_wsgi.BLOCK):
+                pass
+        except OSError:
+            pass  # the front has gone
 
     def rest(self, size: int) -> bytes:
         """More that the front has sent, or nothing where no more comes: nginx sends none once it

@@ -865,6 +865,27 @@ class Pieces:
                 self._response.clock.pause()
 
 
+class Followed:
+    """A result with something to be done once the server has closed it."""
+
+    __slots__ = ("_afterwards", "_result")
+
+    def __init__(self, result: Iterable[bytes], afterwards: Callable[[], object]) -> None:
+        self._afterwards = afterwards
+        self._result = result
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._result)
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._result, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._afterwards()
+
+
 def server_error(environ: dict, start_response: Callable) -> bytes:
     """For a server: answer the exception at hand, which was not the application's, by a plain
     500.

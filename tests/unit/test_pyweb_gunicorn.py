@@ -91,6 +91,11 @@ def test_a_path_of_other_bytes_is_taken_as_by_other_backs(make):
         assert json.loads(runner.answer(sock).body)["PATH_INFO"] == "/environ/caf\xc3\xa9"
 
 
+def test_an_answer_names_no_server_and_no_date(make):
+    names = {name.lower() for name, _value in make().ask("/block/1").headers}
+    assert names == {"connection", "content-type", "content-length"}
+
+
 def test_a_body_that_breaks_off_is_not_taken_for_whole(make):
     runner = make()
     with runner.connect() as sock:

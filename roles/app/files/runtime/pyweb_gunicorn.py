@@ -29,7 +29,7 @@ from time import monotonic, sleep
 from urllib.parse import unquote_to_bytes
 
 import pyweb_wsgi
-from gunicorn.http import message
+from gunicorn.http import message, wsgi
 from gunicorn.workers.gthread import ThreadWorker
 from pyweb_watchdog import SLACK, Watchdog, answer
 
@@ -45,6 +45,15 @@ SOCKET = socket.socket
 # Fronts send bytes beyond ASCII on, and Cherokee decodes what a client has encoded; of itself
 # gunicorn refuses them.
 message.RFC9112_TARGET_INVALID = re.compile(r"[^\x21-\x7e\x80-\xff]")
+DEFAULT_HEADERS = wsgi.Response.default_headers
+
+
+def default_headers(response: wsgi.Response) -> list[str]:
+    """Without the server's name and the date, which are the front's or the application's to say."""
+    return [line for line in DEFAULT_HEADERS(response) if not line.startswith(("Server:", "Date:"))]
+
+
+wsgi.Response.default_headers = default_headers
 
 
 class Server(pyweb_wsgi.Server):

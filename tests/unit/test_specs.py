@@ -188,6 +188,11 @@ def test_the_example_of_flup_has_every_variable_that_its_runner_needs():
     assert set(re.findall(r'environ\["(PYWEB_\w+)"\]', runner)) <= set(site["runtime"])
 
 
+def test_the_role_names_the_version_of_gunicorn_that_a_site_gets():
+    spec = load(ROLES / "back_gunicorn" / "meta" / "argument_specs.yml")["argument_specs"]["main"]
+    assert f"C({BACKS['gunicorn'].requirements[0]})" in " ".join(spec["description"])
+
+
 def test_specs_accept_what_the_plan_hands_over():
     for planned in (*plans(), *plans_of_several_hosts()):
         for role in planned["sets"]:

@@ -2,8 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The keys of a finished site, as data: which roles see each, of what type, and what it means.
-Pure.
+"""The keys of a finished site, as data: which roles see each, its type and its meaning. Pure.
 
 The plan cuts a site by this table, and tools/docs.py writes the argument specs of the roles from
 it. What the inventory may say of a site is SITE_KEYS in _site.
@@ -31,10 +30,10 @@ APP, BACK, INSIDE, FRONT = "app", "back", "embedded", "front"
 class Finished:
     """A key: who sees it, and its option in Ansible's argument specs.
 
-    needed: of those, the ones whose templates do without no value; the others' specs do not ask for
-        it.
-    words: what it means to one of them, where that differs. Both name a role, or what an item is
-        for.
+    needed: of those, the ones whose specs ask for it, since their templates need a value.
+    words: what it means to one of them, where that differs.
+
+    Both name a role, or what an item is for.
     """
 
     seen_by: tuple[str, ...]
@@ -45,8 +44,8 @@ class Finished:
 
 
 RUNS = (BACK, INSIDE)
-# flup's runner has these in its variables.
-NOT_FLUP = ("back_uwsgi", "back_mod_wsgi", INSIDE)
+# Their templates have the numbers of processes; the runners of the others read them from variables.
+RENDERING = ("back_uwsgi", "back_mod_wsgi", INSIDE)
 STR, INT, BOOL, DICT = ({"type": kind} for kind in ("str", "int", "bool", "dict"))
 TEXTS = {"type": "list", "elements": "str"}
 
@@ -332,8 +331,8 @@ FINISHED = {
         "What to ask once the site was started, as M(pyweb.stack.probe) takes it. A change after "
         "which it is not healthy is undone.",
     ),
-    "processes": Finished(RUNS, INT, "Worker processes.", NOT_FLUP),
-    "threads": Finished(RUNS, INT, "Threads of each process.", NOT_FLUP),
+    "processes": Finished(RUNS, INT, "Worker processes.", RENDERING),
+    "threads": Finished(RUNS, INT, "Threads of each process.", RENDERING),
     "error_timeout": Finished(
         RUNS, INT, "Seconds of an application's silence until an error is answered.", RUNS
     ),
@@ -342,7 +341,7 @@ FINISHED = {
         (BACK,), INT, "Seconds until what is left of a stopping service is killed.", (BACK,)
     ),
     "max_requests": Finished(
-        RUNS, INT, "Requests before a process is replaced; 0 for never.", NOT_FLUP
+        RUNS, INT, "Requests before a process is replaced; 0 for never.", RENDERING
     ),
     "static": Finished(
         (FRONT,),

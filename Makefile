@@ -11,7 +11,7 @@ export PYTHON release front back link transport
 # One name for all containers of a checkout; give another to test two checkouts on one machine at once.
 export PYWEB_PREFIX ?= pyweb
 
-.PHONY: help bench changelog demo test lint build sanity unit molecule $(scenarios) venv docker image lock clean distclean
+.PHONY: help bench changelog cores demo test lint build sanity unit molecule $(scenarios) venv docker image lock clean distclean
 
 help: ## say what there is (the default)
 	@echo "make TARGET [VARIABLE=VALUE ...]"
@@ -54,6 +54,9 @@ sanity: build ## run ansible-test sanity on the installed collection
 
 unit: venv ## run the unit tests; ARGS go to pytest
 	PYTHONPATH=.ansible/collections pytest tests/unit --numprocesses=auto $(ARGS)
+
+cores: venv ## run the unit tests on ansible-core 2.19 to the newest candidate, as far as their Pythons are here
+	@tools/cores $(ARGS)
 
 molecule: $(scenarios) ## run all scenarios, each with an idempotence check, in containers of Debian 12 and 13
 

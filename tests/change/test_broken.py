@@ -103,13 +103,13 @@ def changed_site(name: str, **values) -> list[dict]:
 # Every back over every link, each on one front.
 LOADED = {
     "apache": [("three", {}), ("three", {"link": "http"}), ("one", {"link": "fastcgi"})],
-    "nginx": [
-        ("one", {}),
+    "nginx": [("one", {}), ("one", {"link": "scgi"})],
+    "lighttpd": [
         ("one", {"link": "http"}),
-        ("one", {"link": "scgi"}),
+        ("two", {"link": "fastcgi"}),
+        ("two", {"link": "scgi"}),
         ("two", {"back": "gunicorn"}),
     ],
-    "lighttpd": [("two", {"link": "fastcgi"}), ("two", {"link": "scgi"})],
 }
 
 

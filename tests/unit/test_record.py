@@ -12,6 +12,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._record import (
     records,
     wanted_elsewhere,
 )
+from recording import a_record
 
 A, B = {"site": "a"}, {"site": "b"}
 
@@ -19,14 +20,6 @@ A, B = {"site": "a"}, {"site": "b"}
 @pytest.fixture(autouse=True)
 def somewhere(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "RECORDS", tmp_path / "records")
-
-
-def a_record(name: str, **kinds) -> Record:
-    record = Record(name)
-    for kind, items in kinds.items():
-        record.claim(kind, items)
-    record.save()
-    return Record(name)
 
 
 def test_what_is_not_claimed_again_is_leaving_until_it_is_claimed_or_dropped():

@@ -23,6 +23,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._retirement import (
     remove_folders,
     take_down_all,
 )
+from recording import a_record
 
 A, B = {"site": "a"}, {"site": "b"}
 ALL = {"sets": [], "sites": [], "prune": True, "remove_data": False}
@@ -43,14 +44,6 @@ def ran(tmp_path, monkeypatch):
         if hasattr(module, "run"):
             monkeypatch.setattr(module, "run", run)
     return commands
-
-
-def a_record(name: str, **kinds) -> Record:
-    record = Record(name)
-    for kind, items in kinds.items():
-        record.claim(kind, items)
-    record.save()
-    return Record(name)
 
 
 def gone(record: Record, **parameters) -> list[str]:

@@ -6,9 +6,11 @@
 that fails.
 
 A journal, written before the first file is touched and removed after the last step, lets the next
-run undo a change that was killed half way. New files are written whole beside the old ones before
-the first of these is renamed away, so that a full disk changes nothing, and going back is renaming,
-too.
+run undo a change that was killed half way. Once all has worked, the journal holds the new record
+instead, and the next run ends what is left of the change.
+
+New files are written whole beside the old ones before the first of these is renamed away, so that a
+full disk changes nothing, and going back is renaming, too.
 """
 
 from __future__ import annotations
@@ -40,16 +42,22 @@ from ansible_collections.pyweb.stack.plugins.module_utils._record import (
 )
 
 CLONE_NEWNS = 0x00020000
+# The key of a journal whose change has worked; the other keys of a journal are paths.
+KEPT = "kept"
 MS_REC_PRIVATE = 0x00004000 | 0x00040000
 
 
 def recover() -> list[str]:
     """Undo every change that was killed half way, and name the sets. Then it is unknown what their
-    units and commands took up.
+    units and commands took up. A change that had worked is kept.
     """
     undone = []
     for journal in sorted(module.RECORDS.glob("[!.]*.journal")):
-        for path, entry in json.loads(journal.read_text()).items():
+        begun = json.loads(journal.read_text())
+        if KEPT in begun:
+            _end(begun[KEPT], Record(journal.stem), journal)
+            continue
+        for path, entry in begun.items():
             put_back(path, Entry.decode(entry) if entry else None)
         record = Record(journal.stem)
         record.effects = {}
@@ -57,6 +65,15 @@ def recover() -> list[str]:
         journal.unlink()
         undone.append(journal.stem)
     return undone
+
+
+def _end(kept: dict[str, Any], record: Record, journal: Path) -> None:
+    """Save the record of a change that has worked, and remove what could have undone it."""
+    record.data = kept["record"]
+    record.save()
+    for path in kept["paths"]:
+        remove(old(path))
+    journal.unlink(missing_ok=True)
 
 
 def old(path: str) -> str:
@@ -67,12 +84,12 @@ def old(path: str) -> str:
 def put_back(path: str, before: Entry | None) -> None:
     """Make a path what it was, and leave nothing beside it."""
     remove(staged(path))
-    if os.path.lexists(old(path)):
+    if before is not None and read(old(path)) == before:
         os.replace(old(path), path)
-        # Where both are names of one file, a rename does nothing (rename(2)).
-        remove(old(path))
-    elif before is None or read(path) != before:
+    elif read(path) != before:
         write(path, before)
+    # Where both are names of one file, a rename does nothing (rename(2)).
+    remove(old(path))
 
 
 class Change:
@@ -211,10 +228,10 @@ class Change:
         """Note that what was given up is gone, and that the change is over."""
         for path in self._going:
             self.record.drop("files", path)
-        self.record.save()
-        self._journal.unlink(missing_ok=True)
-        for path in self.before:
-            remove(old(path))
+        kept = {"record": self.record.data, "paths": list(self.before)}
+        if self._journal.exists():
+            write_json(self._journal, {KEPT: kept})
+        _end(kept, self.record, self._journal)
 
     def _write(self, paths: list[str]) -> None:
         for path in paths:

@@ -44,7 +44,16 @@ class Record:
         self.name = name
         self._path = RECORDS / f"{name}.json"
         self._saved = self._path.read_text() if self._path.exists() else "{}"
-        data = json.loads(self._saved)
+        self.data = json.loads(self._saved)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """As it stands in the record's file."""
+        items = {kind: items for kind, items in self.items.items() if items}
+        return {**items, "effects": self.effects}
+
+    @data.setter
+    def data(self, data: dict[str, Any]) -> None:
         self.items = {kind: data.get(kind, {}) for kind in KINDS}
         self.effects = data.get("effects", {})
 
@@ -78,15 +87,11 @@ class Record:
 
     def save(self) -> None:
         """Write the record, if it changed; a record of nothing is removed."""
-        data = {
-            **{kind: items for kind, items in self.items.items() if items},
-            "effects": self.effects,
-        }
-        text = as_text(data)
+        text = as_text(self.data)
         if not any(self.items.values()):
             self._path.unlink(missing_ok=True)
         elif text != self._saved:
-            write_json(self._path, data)
+            write_json(self._path, self.data)
         self._saved = text
 
 

@@ -283,14 +283,14 @@ def test_a_run_that_is_killed(host, set_name):
     begun and does it all.
     """
     name = f"front_{host.front}" if set_name == "front" else set_name
-    # The module is the process that has the lock.
+    # The module is the process that has the lock (proc_locks(5)).
     kill = (
-        "for p in /proc/[0-9]*; do ls -l $p/fd 2>/dev/null | grep -q pyweb.lock && kill -9 "
-        "${p#/proc/}; done"
+        "kill -9 $(awk -v inode=$(stat -c %i /run/pyweb.lock) "
+        '\'$2 == "FLOCK" && $6 ~ ":" inode "$" { print $5 }\' /proc/locks)'
     )
     watch = (
         f"for i in $(seq 20000); do [ -e /var/lib/pyweb/.changes/{name}.journal ] && {{ "
-        f"{kill}; exit 0; }}; sleep 0.005; done; exit 1"
+        f"{kill}; exit; }}; sleep 0.005; done; exit 1"
     )
     killer = subprocess.Popen(["docker", "exec", host.container, "sh", "-c", watch])
     changed = with_second(processes=1, max_body_size=2 * 1024 * 1024)

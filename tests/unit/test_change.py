@@ -11,11 +11,16 @@ import grp
 import os
 import pwd
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ansible_collections.pyweb.stack.plugins.module_utils import _record as module
-from ansible_collections.pyweb.stack.plugins.module_utils._change import Change, recover
+from ansible_collections.pyweb.stack.plugins.module_utils._change import (
+    Change,
+    put_back,
+    recover,
+)
 from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry, digest, read, write
 from ansible_collections.pyweb.stack.plugins.module_utils._record import Record
 
@@ -251,26 +256,45 @@ def test_a_change_that_the_disk_refuses_is_undone(root, monkeypatch, step):
     assert list(root.rglob(".*")) == []
 
 
-@pytest.mark.parametrize("steps", range(1, 12))
-def test_a_change_that_is_killed_at_any_step_is_undone_by_the_next(root, monkeypatch, steps):
+class Killed(BaseException):
+    """The end of a run by SIGKILL."""
+
+
+@pytest.fixture(name="kill")
+def kill_at_a_step(monkeypatch):
+    """Do something, and kill it at a step of those that change a file system. Returns whether it
+    came so far.
+    """
+
+    def kill(steps: int, action: Callable[[], None]) -> bool:
+        left = [steps]
+
+        def counted(function):
+            def call(*args, **more):
+                left[0] -= 1
+                if left[0] == 0:
+                    raise Killed
+                return function(*args, **more)
+
+            return call
+
+        with monkeypatch.context() as patched:
+            for name in ("replace", "link", "unlink", "fsync"):
+                patched.setattr(os, name, counted(getattr(os, name)))
+            try:
+                action()
+            except Killed:
+                return True
+        return False
+
+    return kill
+
+
+def a_change(root: Path) -> Change:
+    """One of a file, of a new one, and of one that is in the way."""
     write(str(root / "old"), entry("before", 0o600))
     write(str(root / "way"), entry("in the way"))
-    before = tree(root)
-    left = [steps]
-
-    class Killed(BaseException):
-        pass
-
-    def counted(function):
-        def call(*args, **more):
-            left[0] -= 1
-            if left[0] == 0:
-                raise Killed
-            return function(*args, **more)
-
-        return call
-
-    change = Change(
+    return Change(
         "test",
         {
             str(root / "old"): entry("after"),
@@ -278,14 +302,48 @@ def test_a_change_that_is_killed_at_any_step_is_undone_by_the_next(root, monkeyp
             str(root / "way"): None,
         },
     )
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+def test_a_change_that_is_killed_at_any_step_is_undone_by_the_next(root, kill, steps):
+    change = a_change(root)
+    before = tree(root)
     different = change.differences()
-    with monkeypatch.context() as patched:
-        for name in ("replace", "link", "unlink", "fsync"):
-            patched.setattr(os, name, counted(getattr(os, name)))
-        try:
-            change.swap(different)
-        except Killed:
-            pass
+    kill(steps, lambda: change.swap(different))
     assert recover() in (["test"], [])
     assert tree(root) == before
+    assert list(root.rglob(".pyweb-*")) == []
+
+
+def test_a_change_that_is_killed_while_it_is_kept_is_whole_or_undone(root, kill):
+    """At every step: the files and the record are both of before, or both of after."""
+    undone = []
+    for steps in range(1, 20):
+        change = a_change(root)
+        before = tree(root)
+        change.swap(change.differences())
+        after = tree(root)
+        killed = kill(steps, lambda change=change: change.keep({"unit": "digest"}))
+        undone.append(recover() == ["test"])
+        assert tree(root) == (before if undone[-1] else after)
+        assert bool(Record("test").items["files"]) is not undone[-1]
+        assert Record("test").effects == ({} if undone[-1] else {"unit": "digest"})
+        assert list(root.rglob(".pyweb-*")) == []
+        assert recover() == []
+        if not killed:
+            break
+        make({}).keep({})
+        for path in root.iterdir():
+            path.unlink()
+    assert not killed
+    assert undone[0] and not undone[-1]
+    assert undone == sorted(undone, reverse=True), "from one step on, the change is kept"
+
+
+def test_a_second_name_of_an_earlier_run_is_not_put_back(root):
+    """Versions before this one could leave one behind."""
+    write(str(root / "old"), entry("before"))
+    write(str(root / ".pyweb-old-old"), entry("long before"))
+    put_back(str(root / "old"), entry("before"))
+    assert read(str(root / "old")) == entry("before")
     assert list(root.rglob(".pyweb-*")) == []

@@ -16,6 +16,10 @@ from ansible_collections.pyweb.stack.plugins.module_utils._host import run
 LIMIT = 262144  # bytes of a file's end that are read
 # What Apache puts before each line: its time, module, process, perhaps an error code and a client.
 PREFIX = re.compile(r"^(\[[^\]]*\] )+")
+# The first line of Python's traceback, and its last: an exception with or without its message.
+TRACEBACK = "Traceback (most recent call last)"
+EXCEPTION = re.compile(r"[\w.]+(: |$)")
+INTERRUPTIONS = ("KeyboardInterrupt", "SystemExit")
 # A process of mod_wsgi that could not load its site (the runtime's pyweb_mod_wsgi.py), and when it
 # began, in seconds since boot.
 NOT_LOADED = re.compile(
@@ -56,7 +60,10 @@ class Logs:
 
     def words(self, name: str, lines: int = 20) -> str:
         """The last new lines of a log, as a message quotes them, or nothing."""
-        found = [PREFIX.sub("", line) for line in self.since(name)][-lines:]
+        if not name.startswith("/"):
+            # What a process has just written, journald may not have taken up yet.
+            run(["journalctl", "--sync"])
+        found = excerpt([PREFIX.sub("", line) for line in self.since(name)], lines)
         return f"The last words in {name}:\n" + "\n".join(found) if found else ""
 
     def not_loaded(self, name: str, site: str, moment: float) -> bool:
@@ -65,6 +72,24 @@ class Logs:
         """
         found = (NOT_LOADED.search(line) for line in self.since(name))
         return any(match and match[1] == site and float(match[2]) >= moment for match in found)
+
+
+def excerpt(lines: list[str], last: int) -> list[str]:
+    """The last lines; before them the end of the last traceback that tells a cause, if they do not
+    have it. A server whose first process fails ends the others, and each of them writes its own.
+    """
+    cause, begin = range(0), None
+    for number, line in enumerate(lines):
+        if line.startswith(TRACEBACK):
+            begin = number
+        elif begin is not None and EXCEPTION.match(line):
+            if not line.startswith(INTERRUPTIONS):
+                cause = range(max(begin, number - 9), number + 1)
+            begin = None
+    rest = max(len(lines) - last, 0)
+    if cause.stop == 0 or cause.stop > rest:
+        return lines[rest:]
+    return [*(lines[number] for number in cause), "[...]", *lines[rest:]]
 
 
 def now() -> float:

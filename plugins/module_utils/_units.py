@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.pyweb.stack.plugins.module_utils._host import run
+from ansible_collections.pyweb.stack.plugins.module_utils._logs import Logs
 from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import unit_of
 
 RANK = ("start", "reload", "restart")
@@ -155,6 +156,7 @@ def carry_out(work: Work, watch: bool = True) -> str | None:
 
     watch: whether to look a second later at those that tell systemd nothing of their start.
     """
+    logs = Logs([])
     steps = [["enable", *work.enable]] if work.enable else []
     for verb in ("restart", "start", "reload"):
         names = [name for name, wanted in work.verbs.items() if wanted == verb]
@@ -164,18 +166,18 @@ def carry_out(work: Work, watch: bool = True) -> str | None:
         status, words = run(["systemctl", "--quiet", verb, *names])
         if status != 0:
             return f"systemctl {verb}: {words}\n" + "\n".join(
-                last_words(name) for name in names if not is_active(name)
+                logs.words(name) for name in names if not is_active(name)
             )
     return (
-        fallen([name for name, verb in work.verbs.items() if verb in ("restart", "start")])
+        fallen([name for name, verb in work.verbs.items() if verb in ("restart", "start")], logs)
         if watch
         else None
     )
 
 
-def fallen(started: list[str], seconds: float = 1.0) -> str | None:
+def fallen(started: list[str], logs: Logs, seconds: float = 1.0) -> str | None:
     """What happened to those of the started units that tell systemd nothing of their start and were
-    down shortly after it.
+    down shortly after it, with what their logs say since then.
     """
     silent = [
         name
@@ -188,7 +190,7 @@ def fallen(started: list[str], seconds: float = 1.0) -> str | None:
     time.sleep(seconds)
     down = [name for name, state in states(silent).items() if not state.active]
     return (
-        "\n".join(f"{name} came up and went down again. {last_words(name)}" for name in down)
+        "\n".join(f"{name} came up and went down again. {logs.words(name)}" for name in down)
         or None
     )
 
@@ -246,11 +248,3 @@ def has_died(name: str, restarted: bool) -> bool:
 def is_active(name: str) -> bool:
     """Whether a unit is up."""
     return run(["systemctl", "--quiet", "is-active", name])[0] == 0
-
-
-def last_words(name: str, lines: int = 25) -> str:
-    """The end of a unit's journal."""
-    words = run(
-        ["journalctl", "--unit", name, "--lines", str(lines), "--no-pager", "--output", "cat"]
-    )[1]
-    return f"The last words of {name}:\n{words}"

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ansible_collections.pyweb.stack.plugins.module_utils import _logs as module
-from ansible_collections.pyweb.stack.plugins.module_utils._logs import Logs
+from ansible_collections.pyweb.stack.plugins.module_utils._logs import Logs, excerpt
 
 APACHE = "[Thu Nov 26 04:49:14.352722 2026] [wsgi:error] [pid 2075:tid 2075] "
 
@@ -58,3 +58,30 @@ def test_a_process_that_began_before_the_change_says_nothing_of_it(tmp_path):
     assert logs.not_loaded(str(log), "one", 1280.1)
     assert not logs.not_loaded(str(log), "one", 1280.2)
     assert not logs.not_loaded(str(log), "two", 1280.1)
+
+
+FAILED = [
+    "Traceback (most recent call last):",
+    '  File "wrong.py", line 1, in <module>',
+    "ModuleNotFoundError: No module named 'no_such_module'",
+]
+ENDED = ["Traceback (most recent call last):", '  File "slow.py", line 1', "KeyboardInterrupt"]
+
+
+def test_the_cause_is_quoted_where_other_processes_wrote_much_after_it():
+    """uWSGI ends its other processes when one cannot load its site."""
+    later = [f"  line {number}" for number in range(20)]
+    assert excerpt(["begin", *FAILED, *ENDED, *later], 20) == [*FAILED, "[...]", *later]
+
+
+def test_what_the_last_lines_have_is_quoted_once():
+    assert excerpt(["begin", *FAILED, "end"], 4) == [*FAILED, "end"]
+    assert excerpt([*FAILED, "end"], 2) == [FAILED[-1], "end"]
+    assert excerpt([], 20) == []
+
+
+def test_of_a_long_traceback_the_end_is_quoted():
+    deep = [f'  File "deep.py", line {number}' for number in range(50)]
+    later = ["later"] * 20
+    found = excerpt([FAILED[0], *deep, FAILED[-1], *later], 20)
+    assert found == [*deep[-9:], FAILED[-1], "[...]", *later]

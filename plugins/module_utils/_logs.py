@@ -75,21 +75,28 @@ class Logs:
 
 
 def excerpt(lines: list[str], last: int) -> list[str]:
-    """The last lines; before them the end of the last traceback that tells a cause, if they do not
-    have it. A server whose first process fails ends the others, and each of them writes its own.
+    """The last lines; before them the ends of the last two different tracebacks that tell a cause,
+    as far as these do not have them.
+
+    A server whose process cannot load the application ends the others, each of which writes a
+    traceback of its own, and may end itself by another exception.
     """
-    cause, begin = range(0), None
+    rest = max(len(lines) - last, 0)
+    causes: dict[str, range] = {}
+    begin = None
     for number, line in enumerate(lines):
         if line.startswith(TRACEBACK):
             begin = number
         elif begin is not None and EXCEPTION.match(line):
             if not line.startswith(INTERRUPTIONS):
-                cause = range(max(begin, number - 9), number + 1)
+                causes.pop(line, None)
+                causes[line] = range(max(begin, number - 9), number + 1)
             begin = None
-    rest = max(len(lines) - last, 0)
-    if cause.stop == 0 or cause.stop > rest:
-        return lines[rest:]
-    return [*(lines[number] for number in cause), "[...]", *lines[rest:]]
+    quoted = []
+    for cause in list(causes.values())[-2:]:
+        if cause.stop <= rest:
+            quoted += [*(lines[number] for number in cause), "[...]"]
+    return [*quoted, *lines[rest:]]
 
 
 def now() -> float:

@@ -138,7 +138,7 @@ def test_a_release_that_cannot_be_loaded_is_undone_under_load_and_a_good_one_com
         run = host.play(
             {"sites": changed_site(name, **wrong, **more, environment={"NEW": "1"})}, good=False
         )
-        assert "ModuleNotFoundError: No module named 'no_such_module'" in run.words
+        assert "ModuleNotFoundError: No module named 'no_such_module'" in run.words, run.words
         assert "Every file is as it was before" in run.words
         assert "What answered before answers again" in run.words
         assert "unhealthy before the run" not in run.words

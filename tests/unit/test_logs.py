@@ -80,6 +80,17 @@ def test_what_the_last_lines_have_is_quoted_once():
     assert excerpt([], 20) == []
 
 
+def test_two_different_causes_are_quoted():
+    """gunicorn's workers tell why they could not start, then its main process that they did not."""
+    halted = [FAILED[0], '  File "arbiter.py", line 683', "gunicorn.errors.HaltServer: <3>"]
+    later = ["later"] * 20
+    found = excerpt([*FAILED, *ENDED, *FAILED, *halted, *later], 20)
+    assert found == [*FAILED, "[...]", *halted, "[...]", *later]
+    assert excerpt([*FAILED, *halted], 3) == [*FAILED, "[...]", *halted]
+    noise = [FAILED[0], "ValueError"]
+    assert excerpt([*noise, *FAILED, *halted], 3) == [*FAILED, "[...]", *halted]
+
+
 def test_of_a_long_traceback_the_end_is_quoted():
     deep = [f'  File "deep.py", line {number}' for number in range(50)]
     later = ["later"] * 20

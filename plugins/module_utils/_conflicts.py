@@ -154,7 +154,7 @@ def refuse_limits(faults: Faults, site: dict[str, Any]) -> None:
     fewer tasks than the site itself asks for.
     """
     where = f"sites[{site['label']}]"
-    if site["link"] == EMBEDDED:
+    if site["link"] == EMBEDDED and site["back"]:
         possible = ", ".join(link for link in BACKS[site["back"]].links if link != EMBEDDED)
         for key in LIMITS:
             if site[key] is not None:

@@ -1009,6 +1009,19 @@ def assert_safe(key, value):
         assert SAFE[key].fullmatch(value), (key, value)
 
 
+@pytest.mark.parametrize("key", ["front", "back", "link", "transport"])
+@pytest.mark.parametrize("of_a_site", [False, True])
+@pytest.mark.parametrize(("front", "back", "link"), list(combinations()))
+def test_of_one_unknown_word_beside_good_ones_nothing_else_is_at_fault(
+    front, back, link, key, of_a_site
+):
+    values = {"front": front, "back": back, "link": link, "sites": [a_site("shop")]}
+    inside = of_a_site and key != "front"
+    (values["sites"][0] if inside else values)[key] = "unknown"
+    where = f"sites[shop].{key}" if inside else key
+    assert {fault.split(":")[0] for fault in faults_of(values)} == {where}
+
+
 @settings(max_examples=1000)
 @given(hosts())
 def test_what_is_not_refused_is_safe_to_render(values):

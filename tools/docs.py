@@ -224,21 +224,20 @@ def role_readme(role: str, text: str) -> str:
     return "\n".join(parts)
 
 
-def role_metadata(text: str) -> str:
+def role_metadata(description: str) -> str:
     """What a gallery of collections shows of a role."""
-    spec = yaml.safe_load(text)["argument_specs"]["main"]
     minimum = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
     found = {
         "galaxy_info": {
-            "author": spec["author"],
-            "description": spec["short_description"],
+            "author": "The pyweb.stack founders",
+            "description": description,
             "license": "GPL-3.0-or-later",
             "min_ansible_version": re.sub(r"[>=]+(\d+\.\d+).*", r"\1", minimum["requires_ansible"]),
             "platforms": [{"name": "Debian", "versions": list(RELEASES.values())}],
         },
         "dependencies": [],
     }
-    written = "---\n# Written by tools/docs.py from argument_specs.yml and the catalog.\n"
+    written = "---\n# Written by tools/docs.py from the catalog.\n"
     return written + yaml.dump(found, Dumper=Spec, sort_keys=False)
 
 
@@ -269,8 +268,11 @@ def documents() -> dict[Path, str]:
         found[ROOT / name] = fill((ROOT / name).read_text(encoding="utf-8"), generated, name)
     for spec in sorted(ROOT.glob("roles/*/meta/argument_specs.yml")):
         found[spec] = spec_text(spec.parts[-3])
-        found[spec.parent / "main.yml"] = role_metadata(found[spec])
         found[spec.parents[1] / "README.md"] = role_readme(spec.parts[-3], found[spec])
+        short = yaml.safe_load(found[spec])["argument_specs"]["main"]["short_description"]
+        found[spec.parent / "main.yml"] = role_metadata(short)
+    common = "Templates that the other roles share"
+    found[ROOT / "roles" / "common" / "meta" / "main.yml"] = role_metadata(common)
     found[ROOT / "docs" / "deviations.md"] = page(load())
     return found
 

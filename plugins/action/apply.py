@@ -12,8 +12,8 @@ from ansible.template import trust_as_template
 from ansible_collections.pyweb.stack.plugins.module_utils._packages import brought
 from ansible_collections.pyweb.stack.plugins.plugin_utils._source import COLLECTION
 
-# What all backs share stands in the role app.
-SHARED = COLLECTION / "roles" / "app" / "templates"
+# Templates that several roles share.
+SHARED = COLLECTION / "roles" / "common" / "templates"
 
 
 # The lists whose items may stand for several, and the keys of an item in which an item's values are

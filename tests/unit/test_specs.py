@@ -34,7 +34,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
 from ansible_collections.pyweb.stack.plugins.module_utils._vhosts import vhosts
 
 ROLES = Path(__file__).parents[2] / "roles"
-NAMES = sorted(path.name for path in ROLES.iterdir())
+NAMES = sorted(path.parts[-3] for path in ROLES.glob("*/meta/argument_specs.yml"))
 
 
 def load(path):
@@ -242,7 +242,9 @@ def as_list(function):
 
 def renderer(role):
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([ROLES / role / "templates", ROLES / "app" / "templates"]),
+        loader=jinja2.FileSystemLoader(
+            [ROLES / role / "templates", ROLES / "common" / "templates"]
+        ),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

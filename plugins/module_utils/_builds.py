@@ -33,9 +33,6 @@ from ansible_collections.pyweb.stack.plugins.module_utils._releases import (
     outward_links,
 )
 
-# Made for each site by the role app, for its account alone: what one site's build leaves there must
-# not reach another's.
-CACHE = "/var/cache/pyweb"
 WHEELS = Path("/usr/share/python-wheels")
 SANDBOX = Path("/etc/systemd/system/pyweb-.service.d/50-sandbox.conf")
 # Of the sandbox of a site that runs, what compilers and their like do not live with.
@@ -103,7 +100,8 @@ def build(site: dict[str, Any], version: str, runtime: dict[str, str]) -> None:
     if os.path.lexists(root):
         remove_tree(str(root))
     account = pwd.getpwnam(site["account"])
-    cache = f"{CACHE}/{site['name']}"
+    # Its account's alone: what one site's build leaves there must not reach another's.
+    cache = site["paths"]["cache"]
     root.parent.mkdir(mode=0o755, exist_ok=True)
     root.mkdir(mode=0o755)
     # systemd shows everybody the variables of a unit, but not what is in a file.

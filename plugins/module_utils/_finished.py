@@ -82,11 +82,29 @@ RELEASE = {
         "Directory of the release, C(/srv/www/<site>/releases/<id>).", STR, required=True
     ),
 }
+PATHS = {
+    name: _option(meaning, STR, required=True)
+    for name, meaning in {
+        "home": "Its releases, and the link C(current) beside them.",
+        "current": "The link to the release that is served.",
+        "state": "What the site writes; its home directory, C(STATE_DIRECTORY) of its processes.",
+        "cache": "What pip keeps for its next build.",
+        "sockets": "Where its sockets are.",
+        "configuration": "Its configuration, variables, certificate and key.",
+        "environment": "The file of its environment variables.",
+        "secrets": "The file of its secrets, which only its own processes and root read.",
+    }.items()
+}
 STATIC = {
     "url": _option("URL path with the mount before it and a slash at its end.", STR, required=True),
     "path": _option("Directory, absolute.", STR, required=True),
     "max_age": _option(
         "Seconds that a client may keep a file; with none, no C(Cache-Control) is sent.", INT
+    ),
+    "follow_links": _option(
+        "Whether links in it may lead to files of other owners; a release has none that could.",
+        BOOL,
+        default=True,
     ),
     "allow_override": _option(
         [
@@ -190,6 +208,12 @@ FINISHED = {
         "The release to run, as the role app installed it.",
         (APP, *RUNS),
         {APP: "The release to install. One that is there is left as it is."},
+    ),
+    "paths": Finished(
+        (APP, *RUNS),
+        {**DICT, "options": PATHS},
+        "Directories and files of the site on the host, absolute.",
+        (APP, *RUNS),
     ),
     "slice": Finished(
         (APP, BACK),
@@ -315,15 +339,12 @@ FINISHED = {
     "environment": Finished(
         RUNS,
         DICT,
-        "Environment variables of the application, names to strings. Their file is "
-        "C(/etc/pyweb/<site>/<unit>.environment).",
+        "Environment variables of the application, names to strings.",
     ),
     "secrets": Finished(
         RUNS,
         {**DICT, "no_log": True},
-        "Environment variables that no log, diff or other account sees, names to strings. Their "
-        "file is "
-        "C(/etc/pyweb/<site>/<unit>.secrets), which only the site's own processes and root read.",
+        "Environment variables that no log, diff or other account sees, names to strings.",
     ),
     "target": Finished(
         (BACK,),

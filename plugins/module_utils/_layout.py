@@ -13,13 +13,21 @@ from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import EMBEDDED, FRONTS
 
-# What the processes of sites can write to.
-WRITTEN_BY_SITES = ("/var/lib/pyweb/", "/var/cache/pyweb/")
 # The account a Debian front runs as; its group reads static files and reaches the sockets.
 FRONT_GROUP = "www-data"
 HTTP_PORT = 80
+# Below each of these, every site has a directory of its name.
 SITES_ROOT = "/srv/www"
 STATE_ROOT = "/var/lib/pyweb"
+CACHE_ROOT = "/var/cache/pyweb"
+SOCKETS_ROOT = "/run/pyweb"
+CONFIGURATION_ROOT = "/etc/pyweb"
+# What the processes of sites can write to.
+WRITTEN_BY_SITES = (f"{STATE_ROOT}/", f"{CACHE_ROOT}/")
+# What the collection itself knows of a host, and its lock. Not below /run/lock, where every account
+# may be first to make it.
+RECORDS = f"{STATE_ROOT}/.changes"
+LOCK = "/run/pyweb.lock"
 # Below the kernel's default range of ephemeral ports (32768 to 60999), above the registered
 # services in common use.
 PORTS = range(20000, 30000)
@@ -35,6 +43,21 @@ def current_of(site: str) -> str:
     return f"{SITES_ROOT}/{site}/current"
 
 
+def paths_of(site: str, unit: str) -> dict[str, str]:
+    """The directories and files of a site that is run by a unit (named without its suffix)."""
+    configuration = f"{CONFIGURATION_ROOT}/{site}"
+    return {
+        "home": f"{SITES_ROOT}/{site}",
+        "current": current_of(site),
+        "state": f"{STATE_ROOT}/{site}",
+        "cache": f"{CACHE_ROOT}/{site}",
+        "sockets": f"{SOCKETS_ROOT}/{site}",
+        "configuration": configuration,
+        "environment": f"{configuration}/{unit}.environment",
+        "secrets": f"{configuration}/{unit}.secrets",
+    }
+
+
 def port_of(key: str, taken: set[int]) -> int:
     """A port that stays the same while other sites come and go, unless two keys meet."""
     start = zlib.crc32(key.encode()) % len(PORTS)
@@ -48,7 +71,7 @@ def endpoints_of(site: dict[str, Any], hosts: list[str], taken: set[int]) -> lis
     if site["transport"] is None:
         return []
     if site["transport"] == "unix":
-        path = f"/run/pyweb/{site['name']}/{site['back']}-{site['link']}.sock"
+        path = f"{SOCKETS_ROOT}/{site['name']}/{site['back']}-{site['link']}.sock"
         return [{"transport": "unix", "path": path, "address": path}]
     # A host may still have the one instance that sites under mod_wsgi shared, which serves until
     # the front has moved.

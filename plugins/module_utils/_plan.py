@@ -47,10 +47,10 @@ from ansible_collections.pyweb.stack.plugins.module_utils._layout import (
     HTTP_PORT,
     SITES_ROOT,
     STATE_ROOT,
-    current_of,
     endpoints_of,
     is_below,
     passed,
+    paths_of,
     release_of,
     slice_of,
     unit_of,
@@ -426,6 +426,7 @@ def _derive(
     site["host"] = request_host(site["server_names"], names)
     site["unit"] = unit_of(site, host.fronts[0])
     site["slice"] = slice_of(site["name"])
+    site["paths"] = paths_of(site["name"], site["unit"])
     site.update(_timeouts(site))
     site["runtime"] = _runtime(site)
     site["start_timeout"] = site["health"]["timeout"]
@@ -438,19 +439,20 @@ def _derive_static(site: dict[str, Any], place: Place) -> None:
     """Where the files are that the front serves, and which of these directories the site writes
     itself.
     """
-    state = f"{STATE_ROOT}/{site['name']}"
     paths = [static["path"] for static in site["static"]]
     # The link to the current release is the back's; a front alone goes over to a new one by a
     # reload.
-    release = current_of(site["name"]) if place.is_back else site["release"]["path"]
+    release = site["paths"]["current"] if place.is_back else site["release"]["path"]
     site["directories"] = [path for path in paths if not path.startswith("/")]
     site["serves_release"] = bool(site["directories"])
     site["published"] = sorted({path.rstrip("/") for path in paths if is_below(path, STATE_ROOT)})
-    site["passed"] = passed(site["published"], state)
+    site["passed"] = passed(site["published"], site["paths"]["state"])
     for static in site["static"]:
         static["url"] = site["script_name"] + static["url"]
         if not static["path"].startswith("/"):
             static["path"] = f"{release}/{static['path']}"
+        # A site that may write into a directory of files must not link to those of others.
+        static["follow_links"] = is_below(static["path"], SITES_ROOT)
 
 
 def _cut(sites: list[dict[str, Any]], host: Host) -> dict[str, Any]:

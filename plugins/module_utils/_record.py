@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.pyweb.stack.plugins.module_utils import _layout
 from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry, write
 
-RECORDS = Path("/var/lib/pyweb/.changes")
-# Not below /run/lock, where every account may be first to make it.
-LOCK = Path("/run/pyweb.lock")
+RECORDS = Path(_layout.RECORDS)
+LOCK = Path(_layout.LOCK)
 # Of each: a mapping of its name to what is known of it, among it the site that it belongs to and
 # whether it is leaving, which means that nobody wants it any longer and it is still there.
 KINDS = ("files", "units", "accounts", "directories")

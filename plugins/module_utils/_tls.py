@@ -17,7 +17,6 @@ from ansible_collections.pyweb.stack.plugins.module_utils._faults import Fault, 
 from ansible_collections.pyweb.stack.plugins.module_utils._site import ADDRESS, Key, number, text
 
 PORT = 443
-DIRECTORY = "/etc/pyweb/{name}/tls"
 CERTIFICATE = "fullchain.pem"
 KEY = "key.pem"
 # Two years, as Mozilla's guideline has it.
@@ -204,7 +203,7 @@ def settle(site: dict[str, Any], found: Mapping[str, Any] | None) -> dict[str, A
     if tls is None:
         return None
     way = next(way for way in WAYS if tls[way])
-    directory = DIRECTORY.format(name=site["name"])
+    directory = f"{site['paths']['configuration']}/tls"
     given = (
         {"chain": tls["certificate"], "private_key": tls["key"], "trusted": True}
         if way == "certificate"

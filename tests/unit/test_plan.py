@@ -667,8 +667,15 @@ def test_mount_static_and_extra_are_finished():
             "path": "/srv/www/shop/current/static/",
             "max_age": 60,
             "allow_override": [],
+            "follow_links": True,
         },
-        {"url": "/shop/media/", "path": "/srv/media", "max_age": None, "allow_override": []},
+        {
+            "url": "/shop/media/",
+            "path": "/srv/media",
+            "max_age": None,
+            "allow_override": [],
+            "follow_links": False,
+        },
     ]
     root = one({"sites": [a_site(static=static)]})
     assert (root["mount"], root["script_name"], root["extra"]) == ("/", "", "")
@@ -978,6 +985,7 @@ SAFE = {
     "script_name": PATH,
     "url": PATH,
     "path": PATH,
+    "paths": PATH,
     "published": PATH,
     "passed": PATH,
     "directories": PATH,
@@ -1004,7 +1012,7 @@ def assert_safe(key, value):
     elif isinstance(value, dict):
         for inner, item in value.items():
             assert WORD.fullmatch(inner) or re.fullmatch(r"PYWEB_[A-Z_]+", inner)
-            assert_safe(key if key == "runtime" else inner, item)
+            assert_safe(key if key in ("runtime", "paths") else inner, item)
     else:
         assert SAFE[key].fullmatch(value), (key, value)
 

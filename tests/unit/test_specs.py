@@ -176,7 +176,7 @@ def test_nested_keys_are_those_of_the_inventory(role):
     """The table of finished keys writes the specs; what is nested has its checks elsewhere."""
     options = sites_options(role)
     if "static" in options:
-        assert set(options["static"]["options"]) == set(STATIC_KEYS)
+        assert set(options["static"]["options"]) == {*STATIC_KEYS, "follow_links"}
     if "source" in options:
         assert set(options["source"]["options"]) == set(SOURCES)
 
@@ -281,6 +281,12 @@ def each_of(expression, role, planned, sites):
     )
 
 
+def inside(role, planned):
+    """The sites that run inside their front, where one of this role can."""
+    name = f"{role}_embedded_sites"
+    return {name: planned[name]} if name in planned else {}
+
+
 @pytest.mark.parametrize("role", NAMES)
 def test_what_is_required_is_enough_for_every_template(role):
     defaults = {
@@ -300,9 +306,8 @@ def test_what_is_required_is_enough_for_every_template(role):
         sites = only_required(planned.get(f"{role}_sites", []), options)
         for template, for_each in templates:
             for site in each_of(for_each, role, planned, sites):
-                assert environment.get_template(template).render(
-                    {**values, f"{role}_sites": sites, "site": site}
-                )
+                known = {f"{role}_sites": sites, "site": site, **inside(role, planned)}
+                assert environment.get_template(template).render({**values, **known})
 
 
 @pytest.mark.parametrize("front", FRONTS)

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 COLLECTION = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(COLLECTION / ".ansible" / "collections"))
+sys.path[:0] = [str(COLLECTION / ".ansible" / "collections"), str(COLLECTION / "tests")]
 
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     FRONTS,
@@ -24,6 +24,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     combinations,
     transports_of,
 )
+from traits import TRAITS
 
 MAX_BODY_SIZE = 4 * 1024 * 1024
 CONFORMANCE = {"path": str(COLLECTION / "tests" / "conformance" / "app")}
@@ -87,28 +88,9 @@ def files_of(name: str) -> list[dict]:
     ]
 
 
-USERS = "/srv/www/{name}/current/users"
-# What makes each front ask for a name and a password.
-AUTHENTICATES = {
-    "apache": f"""<Location "/">
-    AuthType Basic
-    AuthName "members"
-    AuthUserFile "{USERS}"
-    Require valid-user
-</Location>""",
-    "cherokee": f"""rule!1000000!match = directory
-rule!1000000!match!directory = /
-rule!1000000!match!final = 0
-rule!1000000!auth = htpasswd
-rule!1000000!auth!methods = basic
-rule!1000000!auth!realm = members
-rule!1000000!auth!passwdfile = {USERS}""",
-    "lighttpd": f"""auth.backend = "htpasswd"
-auth.backend.htpasswd.userfile = "{USERS}"
-auth.require = ("" => ("method" => "basic", "realm" => "members", "require" => "valid-user"))""",
-    "nginx": f"""auth_basic members;
-auth_basic_user_file "{USERS}";""",
-}
+def users_of(name: str) -> str:
+    """The file of names and passwords in a site's release."""
+    return f"/srv/www/{name}/current/users"
 
 
 def authenticated(front: str) -> list[dict]:
@@ -123,7 +105,7 @@ def authenticated(front: str) -> list[dict]:
             "back": back,
             "link": link,
             "processes": 1,
-            "extra": {front: AUTHENTICATES[front].format(name=f"auth-{link}")},
+            "extra": {front: TRAITS[front].authenticates.format(users=users_of(f"auth-{link}"))},
         }
         for link, back in stacks.items()
     ]

@@ -17,16 +17,10 @@ from pathlib import Path
 import pytest
 import requests
 from load import Load
+from traits import TRAITS
 
 SAMPLE = str(Path(__file__).resolve().parents[2] / "roles" / "app" / "files" / "sample")
-# What each front's parser does not know.
-NONSENSE = {
-    "nginx": "no_such_directive on;",
-    "apache": "NoSuchDirective On",
-    "lighttpd": "no.such-option = ",
-}
 NAMES = ("one", "two", "three")
-UNITS = {"nginx": "nginx", "apache": "apache2", "lighttpd": "lighttpd"}
 FILES = (
     "find /etc/nginx /etc/apache2 /etc/lighttpd /etc/pyweb /etc/systemd/system /etc/sysusers.d "
     "/etc/tmpfiles.d /srv/www/*/current "
@@ -71,14 +65,12 @@ def the_host_unharmed(host):
 
 
 def test_what_the_servers_parser_refuses(host):
-    run = host.play({"sites": with_second(extra={host.front: NONSENSE[host.front]})}, good=False)
-    assert "refuses the new files; nothing was changed" in run.words
-    assert f"/etc/{UNITS[host.front]}/pyweb/two.conf" in run.words
-    assert (
-        "no_such_directive" in run.words
-        or "NoSuchDirective" in run.words
-        or "no.such-option" in run.words
+    run = host.play(
+        {"sites": with_second(extra={host.front: TRAITS[host.front].unknown})}, good=False
     )
+    assert "refuses the new files; nothing was changed" in run.words
+    assert TRAITS[host.front].file_of("two") in run.words
+    assert TRAITS[host.front].unknown.split()[0] in run.words
 
 
 @pytest.mark.parametrize(
@@ -248,7 +240,7 @@ def test_a_full_disk(host):
     """A small file system below the front's own directory takes the first new file and not the
     second.
     """
-    folder = f"/etc/{UNITS[host.front]}/pyweb"
+    folder = f"{TRAITS[host.front].directory}/pyweb"
     host.shell(
         f"mkdir /root/kept && cp -a {folder}/. /root/kept && mount -t tmpfs -o size=64k tmpfs "
         f"{folder} && cp -a /root/kept/. {folder}"
@@ -309,7 +301,7 @@ def test_a_run_that_is_killed(host, set_name):
 
 def test_a_unit_that_was_stopped_and_a_file_that_was_changed(host):
     """Drift is shown and mended."""
-    unit = UNITS[host.front]
+    unit = TRAITS[host.front].unit
     host.shell(
         f"systemctl disable --now {unit}; echo '# mine' >> $(ls /etc/pyweb/one/*.environment); rm "
         f"/etc/{unit}/pyweb/two.conf"
@@ -328,7 +320,7 @@ def test_a_unit_that_was_stopped_and_a_file_that_was_changed(host):
 
 def test_a_port_that_another_program_has(host):
     host.shell(
-        f"systemctl stop {UNITS[host.front]}; systemd-run --unit=intruder python3 -m http.server "
+        f"systemctl stop {TRAITS[host.front].unit}; systemd-run --unit=intruder python3 -m http.server "
         "80; sleep 2"
     )
     try:
@@ -341,15 +333,12 @@ def test_a_port_that_another_program_has(host):
 
 
 def test_a_file_of_others_that_breaks_the_whole_is_named_and_stays(host):
-    if host.front == "lighttpd":
+    foreign, unknown = TRAITS[host.front].foreign, TRAITS[host.front].unknown
+    if foreign is None:
         pytest.skip("its main file reads no files of others")
-    foreign = {
-        "nginx": "/etc/nginx/conf.d/foreign.conf",
-        "apache": "/etc/apache2/conf-enabled/foreign.conf",
-    }[host.front]
-    host.shell(f"echo '{NONSENSE[host.front]}' > {foreign}")
+    host.shell(f"echo '{unknown}' > {foreign}")
     try:
         assert foreign in host.play({"sites": with_second(max_body_size=4096)}, good=False).words
-        assert host.shell(f"cat {foreign}") == f"{NONSENSE[host.front]}\n"
+        assert host.shell(f"cat {foreign}") == f"{unknown}\n"
     finally:
         host.shell(f"rm {foreign}")

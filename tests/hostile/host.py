@@ -21,29 +21,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SITE_FILES = {
-    "nginx": "/etc/nginx/pyweb/{}.conf",
-    "apache": "/etc/apache2/pyweb/{}.conf",
-    "lighttpd": "/etc/lighttpd/pyweb/{}.conf",
-}
-PARSERS = {
-    "nginx": ["nginx", "-q", "-t"],
-    "apache": ["apachectl", "configtest"],
-    "lighttpd": ["lighttpd", "-tt", "-f", "/etc/lighttpd/lighttpd.conf"],
-}
-# Texts of a site's own that would leave its file and go on outside, were they taken.
-ESCAPES = {
-    "nginx": ["}", "} server { listen 81; server_name "
-                   "evil.test;", "location /x {", 'add_header X "', "{", "gzip on", "\\"],
-    "apache": [
-        "</VirtualHost>", "</VirtualHost>\n<VirtualHost *:80>", '<Location "/x">', '<Location '
-                                                                                   '"/x">\n</VirtualHost>', "<IfModule x>", "</Location>",
-        "<VirtualHost *:81>\n</VirtualHost>",
-    ],
-    "lighttpd": ['$HTTP["host"] == '
-                 '"evil.test" {', '}\n$HTTP["host"] == '
-                                  '"evil.test" {', 'server.tag = "', "server.tag = (", "\\"],
-}  # fmt: skip
+from traits import TRAITS
 
 
 async def read_http(reader):
@@ -200,16 +178,19 @@ def try_escapes(planned):
     to refuse them.
     """
     front = planned["front"]
-    file = Path(SITE_FILES[front].format(planned[f"front_{front}_sites"][0]["name"]))
+    file = Path(TRAITS[front].file_of(planned[f"front_{front}_sites"][0]["name"]))
     before, wrong = file.read_text(), []
     try:
-        for text in ESCAPES[front]:
+        for text in TRAITS[front].escapes:
             file.write_text(f"{before}{text}\n")
-            if subprocess.run(PARSERS[front], capture_output=True, check=False).returncode == 0:
+            if (
+                subprocess.run(TRAITS[front].parser, capture_output=True, check=False).returncode
+                == 0
+            ):
                 wrong.append(f"the parser takes {text!r}")
     finally:
         file.write_text(before)
-    return wrong, len(ESCAPES[front])
+    return wrong, len(TRAITS[front].escapes)
 
 
 def main():

@@ -13,11 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
-
 import client
+import pytest
 import steady
 from deviations import load
 

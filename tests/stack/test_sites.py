@@ -6,14 +6,9 @@ from __future__ import annotations
 
 import hashlib
 import random
-import sys
-from pathlib import Path
 
 import pytest
 import requests
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
-
 from deviations import find, load
 
 ROWS = load()

@@ -4,15 +4,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
-
 import client
 import deviations
+import pytest
 
 TABLE = """
 - {front: nginx, link: [http, uwsgi], seen: {"a: b": one, "a: c": [two, three]}, effect: differs, why: So it is.}

@@ -9,22 +9,17 @@ its own values in their places.
 from __future__ import annotations
 
 import re
-import sys
-from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleError
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import FRONTS
 from ansible_collections.pyweb.stack.plugins.module_utils._config_token import config_token
 from ansible_collections.pyweb.stack.plugins.module_utils._plan import PlanError, plan
+from definitions import BREAKING, definitions
 from grammars import tokens_of
 from hypothesis import Phase, assume, given, settings
 from rendering import files
 from test_environment_file import parse
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hostile"))
-
-from definitions import BREAKING, definitions
 
 # Keys that no configuration carries, or that are compared as a whole.
 FREE = {"environment", "secrets", "extra", "source", "requirements", "python"}

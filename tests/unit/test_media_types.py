@@ -11,6 +11,7 @@ import re
 import pytest
 from ansible_collections.pyweb.stack.plugins.module_utils._plan import plan
 from rendering import files
+from traits import TRAITS
 
 SITE = {
     "name": "shop",
@@ -18,34 +19,20 @@ SITE = {
     "source": {"package": "shop"},
     "static": [{"url": "/a/", "path": "a"}],
 }
-# Of each front: its file, an entry of its table, and what is between its extensions.
-TABLES = {
-    "apache": ("/etc/apache2/apache2.conf", r'^AddType "(?P<type>[^"]+)" (?P<extensions>.+)$'),
-    "nginx": ("/etc/nginx/nginx.conf", r'^ +"(?P<type>[^"]+/[^"]+)" (?P<extensions>.+);$'),
-    "cherokee": (
-        "/etc/cherokee/cherokee.conf",
-        r"^mime!(?P<type>.+)!extensions = (?P<extensions>.+)$",
-    ),
-    "lighttpd": (
-        "/etc/lighttpd/lighttpd.conf",
-        r'^ +"\.(?P<extensions>\w+)" => "(?P<type>[^"]+/[^"]+)",$',
-    ),
-}
 
 
 def table_of(front: str) -> dict[str, str]:
-    path, entry = TABLES[front]
-    text = files(plan({"front": front, "sites": [SITE]}))[path]
+    text = files(plan({"front": front, "sites": [SITE]}))[TRAITS[front].main]
     pairs = [
         (extension, found["type"])
-        for found in re.finditer(entry, text, re.MULTILINE)
+        for found in re.finditer(TRAITS[front].media_type, text, re.MULTILINE)
         for extension in re.split("[ ,]", found["extensions"])
     ]
     assert len(dict(pairs)) == len(pairs), "an extension has two types"
     return dict(pairs)
 
 
-@pytest.mark.parametrize("front", TABLES)
+@pytest.mark.parametrize("front", TRAITS)
 def test_every_front_has_the_same_types(front):
     types = table_of(front)
     assert types == table_of("nginx")

@@ -32,6 +32,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._plan import plan
 from ansible_collections.pyweb.stack.plugins.module_utils._site import SOURCES, STATIC_KEYS
 from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
 from ansible_collections.pyweb.stack.plugins.module_utils._vhosts import vhosts
+from traits import TRAITS
 
 ROLES = Path(__file__).parents[2] / "roles"
 NAMES = sorted(path.parts[-3] for path in ROLES.glob("*/meta/argument_specs.yml"))
@@ -109,6 +110,13 @@ def test_roles_are_the_app_and_one_for_each_server_of_the_plan():
         "app",
         *(f"back_{back}" for back in BACKS),
         *(f"front_{front}" for front in FRONTS),
+    }
+
+
+def test_tests_know_every_front():
+    assert set(TRAITS) == set(FRONTS)
+    assert {name: row.unit for name, row in TRAITS.items()} == {
+        name: front.unit.removesuffix(".service") for name, front in FRONTS.items()
     }
 
 

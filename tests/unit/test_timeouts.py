@@ -15,6 +15,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._plan import plan
 from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
+from traits import TRAITS
 
 SITE = {
     "name": "shop",
@@ -23,13 +24,6 @@ SITE = {
     "request_timeout": 20,
 }
 SEVERAL = Place("one", {"one": "10.0.0.1"}, {"two": "10.0.0.2", "three": "10.0.0.3"}, ("nginx",))
-# By front: how long it waits for an answer, and for a connection.
-WAITS = {
-    "apache": "timeout=25",
-    "nginx": "_read_timeout 25s;",
-    "lighttpd": '"read-timeout" => 25,',
-    "cherokee": "!timeout = 25",
-}
 
 
 def rendered(front, back, link, **more):
@@ -41,7 +35,7 @@ def rendered(front, back, link, **more):
 def test_limits_of_a_site(front, back, link):
     planned, written = rendered(front, back, link)
     text = "\n".join(written.values())
-    assert link == EMBEDDED or WAITS[front] in text
+    assert link == EMBEDDED or TRAITS[front].waits in text
     served_by = f"front_{front}_embedded" if link == EMBEDDED else f"back_{back}"
     runtime = planned[f"{served_by}_sites"][0]["runtime"]
     assert runtime["PYWEB_SILENCE"] == ("23" if back == "mod_wsgi" else "20")

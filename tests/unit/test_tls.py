@@ -14,6 +14,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._plan import PlanError
 from ansible_collections.pyweb.stack.plugins.module_utils._tls import HSTS
 from grammars import tokens_of
 from rendering import files
+from traits import TRAITS
 
 SITE = {
     "name": "shop",
@@ -219,11 +220,6 @@ SITES = [
     {**SITE, "name": "plain", "server_names": ["plain.test"]},
     a_site({**OWN, "redirect": False}, name="both", server_names=["both.test"]),
 ]
-VHOSTS = {
-    "nginx": "/etc/nginx/sites-enabled/pyweb.conf",
-    "apache": "/etc/apache2/sites-enabled/pyweb.conf",
-    "lighttpd": "/etc/lighttpd/pyweb.conf",
-}
 
 
 def written(front, sites=None, debian=13, **values):
@@ -238,12 +234,7 @@ def written(front, sites=None, debian=13, **values):
 
 def blocks(front, text):
     """The virtual hosts of a file, one text each."""
-    pattern = {
-        "nginx": r"^server \{\n.*?^\}",
-        "apache": r"^<VirtualHost.*?^</VirtualHost>",
-        "lighttpd": r"^(?:else )?\$HTTP\[\"host\"\].*?^\}",
-    }[front]
-    return re.findall(pattern, text, re.MULTILINE | re.DOTALL)
+    return re.findall(TRAITS[front].block, text, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("front", ABLE)
@@ -258,7 +249,7 @@ def test_a_key_is_in_no_configuration(front):
 
 @pytest.mark.parametrize("front", ABLE)
 def test_plain_http_leads_to_https_unless_it_is_kept(front):
-    text = written(front)[VHOSTS[front]]
+    text = written(front)[TRAITS[front].vhosts]
     found = blocks(front, text)
     redirected = [block for block in found if "https://" in block]
     # One for exact names, one for the wildcard.
@@ -271,22 +262,17 @@ def test_plain_http_leads_to_https_unless_it_is_kept(front):
 
 @pytest.mark.parametrize("front", ABLE)
 def test_hsts_is_sent_over_tls_alone(front):
-    for block in blocks(front, written(front)[VHOSTS[front]]):
+    for block in blocks(front, written(front)[TRAITS[front].vhosts]):
         if "Strict-Transport-Security" not in block:
             continue
         assert "shop" in block
-        where = {
-            "nginx": "listen 443 ssl;",
-            "apache": "<VirtualHost *:443>",
-            "lighttpd": '$HTTP["scheme"] == "https" {',
-        }[front]
-        assert where in block.partition("Strict-Transport-Security")[0]
+        assert TRAITS[front].secure in block.partition("Strict-Transport-Security")[0]
         assert "listen 80" not in block
 
 
 @pytest.mark.parametrize("front", ABLE)
 def test_a_name_without_tls_gets_none(front):
-    text = written(front)[VHOSTS[front]]
+    text = written(front)[TRAITS[front].vhosts]
     if front == "nginx":
         (refusing,) = [
             block for block in blocks(front, text) if "ssl_reject_handshake on;" in block
@@ -305,7 +291,7 @@ def test_a_name_without_tls_gets_none(front):
 
 @pytest.mark.parametrize("front", ABLE)
 def test_a_catch_all_with_tls_takes_every_name(front):
-    text = written(front, [a_site(OWN, server_names=[])])[VHOSTS[front]]
+    text = written(front, [a_site(OWN, server_names=[])])[TRAITS[front].vhosts]
     assert "421" not in text
     assert "ssl_reject_handshake" not in text
 
@@ -322,19 +308,14 @@ def test_without_tls_no_port_is_opened(front):
     [(12, "listen 443 ssl http2;", False), (13, "listen 443 ssl;", True)],
 )
 def test_nginx_of_each_release_is_told_of_http2_in_its_own_way(debian, listen, directive):
-    text = written("nginx", debian=debian)[VHOSTS["nginx"]]
+    text = written("nginx", debian=debian)[TRAITS["nginx"].vhosts]
     assert listen in text
     assert ("http2 on;" in text) is directive
 
 
 @pytest.mark.parametrize("front", ABLE)
 def test_a_redirect_leads_to_the_port_of_https(front):
-    listen = {"nginx": ["[::]:8443"], "apache": ["8443"], "lighttpd": ["0.0.0.0:8443"]}[front]
+    row = TRAITS[front]
     planned = plan({"front": front, "sites": SITES})
-    text = files(planned, **{f"front_{front}_listen_tls": listen})[VHOSTS[front]]
-    target = {
-        "nginx": "https://$host:8443$request_uri",
-        "apache": "https://%{SERVER_NAME}:8443%1",
-        "lighttpd": "https://%1:8443${url.path}",
-    }[front]
-    assert target in text
+    text = files(planned, **{f"front_{front}_listen_tls": [row.listen_tls]})[row.vhosts]
+    assert row.redirect in text

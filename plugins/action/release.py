@@ -9,7 +9,11 @@ import tempfile
 from pathlib import Path
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.pyweb.stack.plugins.modules.release import SITE
 from ansible_collections.pyweb.stack.plugins.plugin_utils._source import RUNTIME, archive, scan
+
+# What tells whether a release is there.
+ASKED = ("name", "account", "paths", "release", "python", "needs_system_python")
 
 
 class ActionModule(ActionBase):
@@ -21,13 +25,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         sites = self._task.args.get("sites") or []
-        wanted = [
-            {
-                key: site[key]
-                for key in ("name", "account", "release", "python", "needs_system_python")
-            }
-            for site in sites
-        ]
+        wanted = [{key: site[key] for key in ASKED} for site in sites]
         if "missing" in self._task.args:
             missing = self._task.args["missing"]
             answer = {"changed": bool(missing), "missing": missing}
@@ -66,21 +64,7 @@ class ActionModule(ActionBase):
         runtime = {
             path.name: path.read_text(encoding="utf-8") for path in sorted(RUNTIME.glob("*.py"))
         }
-        keys = (
-            "name",
-            "account",
-            "slice",
-            "release",
-            "python",
-            "needs_system_python",
-            "source",
-            "requirements",
-            "back_requirements",
-        )
-        install = [
-            {**{key: site[key] for key in keys}, "directories": site.get("directories", [])}
-            for site in missing
-        ]
+        install = [{key: site[key] for key in SITE if key in site} for site in missing]
         result.update(
             self._execute_module(
                 "pyweb.stack.release",

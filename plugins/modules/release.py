@@ -38,6 +38,10 @@ options:
       slice:
         description: systemd slice that holds the build; none is systemd's own.
         type: str
+      paths:
+        description: Its directories on the host; C(cache) is what pip keeps for its next build.
+        type: dict
+        required: true
       release:
         description: Its C(id), and the C(path) where it is installed.
         type: dict
@@ -118,6 +122,7 @@ SITE = {
     "name": {"type": "str", "required": True},
     "account": {"type": "str", "required": True},
     "slice": {"type": "str"},
+    "paths": {"type": "dict", "required": True},
     "release": {"type": "dict", "required": True},
     "python": {"type": "str", "default": "python3"},
     "needs_system_python": {"type": "bool", "default": False},

@@ -55,7 +55,7 @@ sanity: build ## run ansible-test sanity on the installed collection
 unit: venv ## run the unit tests; ARGS go to pytest
 	PYTHONPATH=.ansible/collections pytest tests/unit --numprocesses=auto $(ARGS)
 
-cores: venv ## run the unit tests on ansible-core 2.19 to the newest candidate, as far as their Pythons are here
+cores: build ## run sanity and the unit tests on ansible-core 2.19 to the newest candidate, as far as their Pythons are here
 	@tools/cores $(ARGS)
 
 molecule: $(scenarios) ## run all scenarios, each with an idempotence check, in containers of Debian 12 and 13

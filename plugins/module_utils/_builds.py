@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import subprocess
 import tarfile
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._host import (
     give_tree,
     must,
     remove_tree,
+    run,
     write,
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._releases import (
@@ -137,17 +137,12 @@ def build_in(
     """Build in a directory; start: what runs a command as the site's account."""
     account = pwd.getpwnam(site["account"])
 
-    def run(argv: list[str], told: str = "") -> None:
-        done = subprocess.run(
-            [*start, *(word.replace("$", "$$") for word in argv)],
-            input=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, errors="replace", check=False,
-        )  # fmt: skip
-        if done.returncode != 0:
+    def must_run(argv: list[str], told: str = "") -> None:
+        status, words = run([*start, *(word.replace("$", "$$") for word in argv)], told)
+        if status != 0:
             command = " ".join(word for word in argv if word != FINISH)
             raise BuildError(
-                f"sites[{site['name']}]: {command} failed:\n"
-                + "\n".join(done.stdout.strip().splitlines()[-30:])
+                f"sites[{site['name']}]: {command} failed:\n" + "\n".join(words.splitlines()[-30:])
             )
 
     if "archive" in site["source"]:
@@ -157,7 +152,7 @@ def build_in(
             tar.extractall(root)
     give_tree(str(root), account.pw_uid, account.pw_gid)
     environment = root / ".venv"
-    run([site["python"], "-m", "venv", "--without-pip", str(environment)])
+    must_run([site["python"], "-m", "venv", "--without-pip", str(environment)])
     packages = environment / "lib" / f"python{version}" / "site-packages"
 
     requirements = list(site["back_requirements"])
@@ -177,7 +172,7 @@ def build_in(
                 f"sites[{site['name']}]: Debian's pip is missing from {WHEELS}; install the "
                 "package python3-pip-whl"
             )
-        run(
+        must_run(
             [
                 python,
                 f"{wheel}/pip",
@@ -191,7 +186,7 @@ def build_in(
             ]
         )
 
-    run(
+    must_run(
         [str(environment / "bin" / "python"), "-c", FINISH, str(root), str(packages)],
         told=json.dumps(runtime),
     )

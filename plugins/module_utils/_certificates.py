@@ -15,14 +15,13 @@ from __future__ import annotations
 import os
 import re
 import ssl
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.pyweb.stack.plugins.module_utils._host import read
+from ansible_collections.pyweb.stack.plugins.module_utils._host import execute, read
 
 # A chain may end below a root (X509_V_FLAG_PARTIAL_CHAIN; the module ssl names it since Python
 # 3.10).
@@ -198,7 +197,7 @@ def make(site: str, names: list[str]) -> tuple[bytes, bytes]:
         "-batch",
     ]
     argv += ["-days", str(SELF_SIGNED_DAYS), "-config", "/dev/stdin", "-keyout", "/dev/stdout"]
-    done = subprocess.run(argv, input=request.encode(), capture_output=True, check=False)
+    done = execute(argv, request)
     key, begin, certificate = done.stdout.partition(b"-----BEGIN CERTIFICATE-----")
     if done.returncode != 0 or not begin:
         raise OSError(f"openssl req: {done.stderr.decode(errors='replace').strip()}")

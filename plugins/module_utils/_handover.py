@@ -16,7 +16,6 @@ from __future__ import annotations
 import grp
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable
 
@@ -58,11 +57,9 @@ class Held:
             self.fault = "the package nftables is not installed"
             return self
         drop_rules()
-        done = subprocess.run(
-            ["nft", "-f", "-"], input=self._rules, capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            self.fault = f"nft: {done.stderr.strip().splitlines()[0]}"
+        status, words = run(["nft", "-f", "-"], self._rules)
+        if status != 0:
+            self.fault = f"nft: {words.splitlines()[0]}"
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -140,18 +140,23 @@ def digest(paths: list[str]) -> str:
     return total.hexdigest()
 
 
-def run(argv: list[str]) -> tuple[int, str]:
+def execute(argv: list[str], told: str = "", **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """A command that has ended, its output and errors apart; told: its standard input.
+
+    Raises OSError where there is no such command.
+    """
+    settled = {"env": {**os.environ, "LC_ALL": "C.UTF-8"}, "capture_output": True, **options}
+    # No AnsibleModule comes here, whose run_command would do.
+    return subprocess.run(  # pylint: disable=ansible-bad-function
+        argv, input=told.encode(), check=False, **settled
+    )
+
+
+def run(argv: list[str], told: str = "") -> tuple[int, str]:
     """Exit status, and standard output and error together."""
-    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    together = {"capture_output": False, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     try:
-        done = subprocess.run(
-            argv,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=environment,
-            check=False,
-        )
+        done = execute(argv, told, **together)
     except FileNotFoundError:
         return 127, f"{argv[0]}: not found"
     return done.returncode, done.stdout.decode(errors="replace").strip()

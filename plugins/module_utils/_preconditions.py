@@ -11,12 +11,13 @@ from __future__ import annotations
 import glob
 import os
 import pwd
-import subprocess
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import RELEASES
+from ansible_collections.pyweb.stack.plugins.module_utils._host import execute
 
 LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp (proc(5))
 
@@ -185,12 +186,8 @@ def unreadable(path: str, account: str) -> str | None:
         )
     known = pwd.getpwnam(account)
     test = ["/usr/bin/test", "-r", path, "-a", "-x", path]
-    if (
-        subprocess.run(
-            test, user=known.pw_uid, group=known.pw_gid, extra_groups=[], check=False
-        ).returncode
-        != 0
-    ):
+    who: dict[str, Any] = {"user": known.pw_uid, "group": known.pw_gid, "extra_groups": []}
+    if execute(test, **who).returncode != 0:
         return (
             f"{path} cannot be read by {account}, the account of the front; let it, by the "
             "modes of the directory and of those above it"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from ansible_collections.pyweb.stack.plugins.module_utils._host import execute
 
 COMPLETE = ".venv/.complete"
 VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
@@ -23,11 +24,10 @@ def version_of(python: str) -> str | None:
     if found and os.path.realpath(found) == os.path.realpath(sys.executable):
         return "{}.{}".format(*sys.version_info)
     try:
-        return subprocess.run(
-            [python, "-c", VERSION], capture_output=True, text=True, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+        done = execute([python, "-c", VERSION])
+    except OSError:
         return None
+    return done.stdout.decode().strip() if done.returncode == 0 else None
 
 
 def complete(site: dict[str, Any], wanted: str | None) -> bool:

@@ -9,7 +9,7 @@ each site. Pure.
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, Protocol
 
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import EMBEDDED, FRONTS
 
@@ -31,6 +31,15 @@ LOCK = "/run/pyweb.lock"
 # Below the kernel's default range of ephemeral ports (32768 to 60999), above the registered
 # services in common use.
 PORTS = range(20000, 30000)
+
+
+class Stack(Protocol):
+    """What serves a site."""
+
+    name: str
+    back: str
+    link: str
+    transport: str | None
 
 
 def release_of(site: str, identifier: str) -> str:
@@ -66,17 +75,17 @@ def port_of(key: str, taken: set[int]) -> int:
     return port
 
 
-def endpoints_of(site: dict[str, Any], hosts: list[str], taken: set[int]) -> list[dict[str, Any]]:
+def endpoints_of(site: Stack, hosts: list[str], taken: set[int]) -> list[dict[str, Any]]:
     """Where the backs on these hosts listen for the site."""
-    if site["transport"] is None:
+    if site.transport is None:
         return []
-    if site["transport"] == "unix":
-        path = f"{SOCKETS_ROOT}/{site['name']}/{site['back']}-{site['link']}.sock"
+    if site.transport == "unix":
+        path = f"{SOCKETS_ROOT}/{site.name}/{site.back}-{site.link}.sock"
         return [{"transport": "unix", "path": path, "address": path}]
     # A host may still have the one instance that sites under mod_wsgi shared, which serves until
     # the front has moved.
-    own = "/own" if site["back"] == "mod_wsgi" else ""
-    port = port_of(f"{site['name']}/{site['back']}/{site['link']}{own}", taken)
+    own = "/own" if site.back == "mod_wsgi" else ""
+    port = port_of(f"{site.name}/{site.back}/{site.link}{own}", taken)
     written = [(host, f"[{host}]" if ":" in host else host) for host in hosts]
     return [
         {"transport": "tcp", "host": host, "port": port, "address": f"{name}:{port}"}
@@ -84,11 +93,11 @@ def endpoints_of(site: dict[str, Any], hosts: list[str], taken: set[int]) -> lis
     ]
 
 
-def unit_of(site: dict[str, Any], front: str) -> str:
+def unit_of(site: Stack, front: str) -> str:
     """The systemd unit that runs a site, without its suffix."""
-    if site["link"] == EMBEDDED:
+    if site.link == EMBEDDED:
         return FRONTS[front].unit.removesuffix(".service")
-    return f"pyweb-{site['name']}-{site['back']}-{site['link']}-{site['transport']}"
+    return f"pyweb-{site.name}-{site.back}-{site.link}-{site.transport}"
 
 
 def slice_of(name: str) -> str:

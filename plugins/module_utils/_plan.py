@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     BACKS,
@@ -61,7 +61,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._listeners import (
     nearest_listener,
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._role_variables import flag
-from ansible_collections.pyweb.stack.plugins.module_utils._site import check_site
+from ansible_collections.pyweb.stack.plugins.module_utils._site import Site, check_site
 from ansible_collections.pyweb.stack.plugins.module_utils._targets import (
     front_target,
     own_target,
@@ -136,6 +136,14 @@ class Host:
     tls_listeners: tuple[Listener, ...]
 
 
+class Stack(NamedTuple):
+    """What runs a site, as far as it is known."""
+
+    back: str | None
+    link: str | None
+    transport: str | None
+
+
 def _choose(
     faults: Faults, values: dict[str, Any], place: Place, variables: dict[str, Any] | None
 ) -> Host:
@@ -174,14 +182,14 @@ def _choose(
     )
 
 
-def _release(site: dict[str, Any], digest: str, runtime: str) -> dict[str, Any]:
+def _release(site: Site, digest: str, runtime: str) -> dict[str, Any]:
     """A release is named after all that goes into it, so the same input is the same release."""
-    parts = [digest, site["source"].get("package"), site["requirements"], site["python"], runtime]
+    parts = [digest, site.source.get("package"), site.requirements, site.python, runtime]
     name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
-    return {"id": name, "path": release_of(site["name"], name)}
+    return {"id": name, "path": release_of(site.name, name)}
 
 
-def _timeouts(site: dict[str, Any]) -> dict[str, int]:
+def _timeouts(site: Site) -> dict[str, int]:
     """Every time limit that follows from a site's own, in seconds.
 
     error_timeout: silence of an application after which Apache answers in its place, under
@@ -192,24 +200,24 @@ def _timeouts(site: dict[str, Any]) -> dict[str, int]:
     stop_timeout: until what is left of a back that shall stop is killed.
     silence: of the application, after which its process is ended.
     """
-    error_timeout = site["request_timeout"] + 2
-    several = len(site["endpoints"]) > 1
+    error_timeout = site.request_timeout + 2
+    several = len(site.endpoints) > 1
     return {
         "error_timeout": error_timeout,
-        "answer_timeout": site["request_timeout"] + 5,
+        "answer_timeout": site.request_timeout + 5,
         "connect_timeout": 2 if several else 5,
         "retry_after": 10 if several else 0,
-        "stop_timeout": site["request_timeout"] + 15,
+        "stop_timeout": site.request_timeout + 15,
         # Under mod_wsgi, Apache has no answer that fits once the process has died.
-        "silence": error_timeout + 1 if site["back"] == "mod_wsgi" else site["request_timeout"],
+        "silence": error_timeout + 1 if site.back == "mod_wsgi" else site.request_timeout,
     }
 
 
-def _build(site: dict[str, Any], contents: str) -> str:
+def _build(site: Site, contents: str) -> str:
     """What is going to be built of a site, in words."""
     source, requirements = (
-        site["source"].get("path") or site["source"].get("package"),
-        site["requirements"],
+        site.source.get("path") or site.source.get("package"),
+        site.requirements,
     )
     needs = (
         requirements
@@ -217,33 +225,36 @@ def _build(site: dict[str, Any], contents: str) -> str:
         else ", ".join(requirements) or "no requirements"
     )
     return (
-        f"{site['name']} - release {site['release']['id']} from "
-        f"{source}{f' ({contents})' if contents else ''}, {site['python']}, {needs}"
+        f"{site.name} - release {site.release['id']} from "
+        f"{source}{f' ({contents})' if contents else ''}, {site.python}, {needs}"
     )
 
 
-def _runtime(site: dict[str, Any]) -> dict[str, str]:
+def _runtime(site: Site) -> dict[str, str]:
     """What the wrapper around the application and flup's runner read from their environment."""
     keys = (
         "back", "link", "transport", "script_name", "application", "processes", "threads",
         "request_timeout", "silence", "max_requests",
     )  # fmt: skip
-    known = {f"PYWEB_{key.upper()}": str(site[key]) for key in keys if site[key] is not None}
-    where = {"PYWEB_ENDPOINT": site["endpoint"]["address"]} if site["endpoint"] else {}
-    allowed = {"PYWEB_ALLOWED": ",".join(site["allowed"])} if site["allowed"] else {}
-    return {"PYWEB_SITE": site["name"], **where, **allowed, **known}
+    known = {
+        f"PYWEB_{key.upper()}": str(getattr(site, key))
+        for key in keys
+        if getattr(site, key) is not None
+    }
+    where = {"PYWEB_ENDPOINT": site.endpoint["address"]} if site.endpoint else {}
+    allowed = {"PYWEB_ALLOWED": ",".join(site.allowed)} if site.allowed else {}
+    return {"PYWEB_SITE": site.name, **where, **allowed, **known}
 
 
-def _stack(faults: Faults, where: str, site: dict[str, Any], host: Host) -> None:
-    """Settle a site's back, link and transport."""
+def _stack(faults: Faults, where: str, own: Stack, host: Host) -> Stack:
+    """The back, link and transport of a site, of which it has some of its own."""
     fronts, place = host.fronts, host.place
-    back = site["back"] or host.back
-    link = site["link"] or (host.link if not site["back"] or site["back"] == host.back else None)
-    back = _choice(faults, f"{where}back" if site["back"] else "back", back, BACKS)
-    transport = site["transport"] or host.transport
+    link = own.link or (host.link if not own.back or own.back == host.back else None)
+    back = _choice(faults, f"{where}back" if own.back else "back", own.back or host.back, BACKS)
+    transport = own.transport or host.transport
     if transport:
         transport = _choice(
-            faults, f"{where}transport" if site["transport"] else "transport", transport, TRANSPORTS
+            faults, f"{where}transport" if own.transport else "transport", transport, TRANSPORTS
         )
     if back:
         possible = links_of(fronts, back)
@@ -251,7 +262,7 @@ def _stack(faults: Faults, where: str, site: dict[str, Any], host: Host) -> None
             link = next(each for each in possible if not (each == EMBEDDED and place.apart))
         elif link not in possible:
             faults.add(
-                f"{where}link" if site["link"] else "link",
+                f"{where}link" if own.link else "link",
                 f"{link!r} does not join front {', '.join(fronts) or '(unknown)'} and back {back}; "
                 f"they can use: {', '.join(possible)}",
             )
@@ -259,7 +270,7 @@ def _stack(faults: Faults, where: str, site: dict[str, Any], host: Host) -> None
         elif link == EMBEDDED and place.apart and set(place.fronts) != set(place.backs):
             alone = ", ".join(sorted(set(place.fronts) ^ set(place.backs)))
             faults.add(
-                f"{where}link" if site["link"] else "link",
+                f"{where}link" if own.link else "link",
                 f"{link!r} runs inside the front, so that every front has to be a back, too, and "
                 f"every back a front; {alone} is in one of the "
                 "groups fronts and backs alone; use: "
@@ -268,15 +279,15 @@ def _stack(faults: Faults, where: str, site: dict[str, Any], host: Host) -> None
             link = None
         if link and fronts:
             transport = _transport(
-                faults, where, site, transport, [(front, back, link) for front in fronts], place
+                faults, where, own, transport, [(front, back, link) for front in fronts], place
             )
-    site.update(back=back, link=link, transport=transport)
+    return Stack(back, link, transport)
 
 
 def _transport(
     faults: Faults,
     where: str,
-    site: dict[str, Any],
+    own: Stack,
     chosen: str | None,
     stacks: list[tuple[str, str, str]],
     place: Place,
@@ -285,7 +296,7 @@ def _transport(
     best.
     """
     if stacks[0][2] == EMBEDDED:
-        if site["transport"]:
+        if own.transport:
             faults.add(
                 f"{where}transport",
                 f"{EMBEDDED!r} runs inside front {stacks[0][0]} and has no transport; leave "
@@ -300,7 +311,7 @@ def _transport(
     possible = ("tcp",) if why else TRANSPORTS
     if chosen and chosen not in possible:
         faults.add(
-            f"{where}transport" if site["transport"] else "transport",
+            f"{where}transport" if own.transport else "transport",
             f"{chosen!r} is not possible: {why}; use tcp",
         )
     return chosen or possible[0]
@@ -342,19 +353,19 @@ def plan(
     if faults:
         raise PlanError(faults.lines)
     taken: set[int] = set()
-    names = {name for site in sites for name in site["server_names"]}
-    for site in sorted(sites, key=lambda site: site["name"]):
-        _derive(site, host, (sources or {}).get(site["name"], {}), runtime, taken, names)
-        site["tls"] = settle(site, (certificates or {}).get(site["name"]))
+    names = {name for site in sites for name in site.server_names}
+    for site in sorted(sites, key=lambda site: site.name):
+        _derive(site, host, (sources or {}).get(site.name, {}), runtime, taken, names)
+        site.tls = settle(site, (certificates or {}).get(site.name))
     planned = _cut(sites, host)
-    if any(site["tls"] for site in sites):
+    if any(site.tls for site in sites):
         planned["tls"] = of_host(host.profile or DEFAULTS["tls_profile"], debian)
-    return {**planned, "sites": sorted(site["name"] for site in sites + absent), **host.removal}
+    return {**planned, "sites": sorted(site.name for site in sites + absent), **host.removal}
 
 
 def _check(
     faults: Faults, given: Any, host: Host, sample_source: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[list[Site], list[Site]]:
     """The sites that are to be there, each with its stack, and those that are not."""
     if given is None or given == []:
         given = [sample_site(", ".join(host.fronts), sample_source)]
@@ -362,22 +373,26 @@ def _check(
         how = "write each as an item, - name: ..., or with -e as JSON: '{\"sites\": [...]}'"
         faults.add("sites", f"expected a list of sites, got {kind_of(given)}; {how}")
         given = []
-        _stack(faults, "", dict.fromkeys(("back", "link", "transport")), host)
-    sites, absent = [], []
+        _stack(faults, "", Stack(None, None, None), host)
+    sites: list[Site] = []
+    absent: list[Site] = []
     for number, raw in enumerate(given):
         site = check_site(faults, number, raw)
-        if site is not None and site["state"] == "absent":
-            absent.append({**site, "server_names": None})
+        if site is not None and site.state == "absent":
+            absent.append(site)
         elif site is not None:
-            _stack(faults, f"sites[{site['label']}].", site, host)
+            own = Stack(site.back, site.link, site.transport)
+            stack = _stack(faults, f"sites[{site.label}].", own, host)
+            for name, value in stack._asdict().items():
+                setattr(site, name, value)
             _refuse(faults, site, host)
             without = tuple(server for server in host.fronts if not FRONTS[server].tls)
-            site["tls"] = check_tls(faults, site, without)
+            site.tls = check_tls(faults, site, without)
             sites.append(site)
     return sites, absent
 
 
-def _refuse(faults: Faults, site: dict[str, Any], host: Host) -> None:
+def _refuse(faults: Faults, site: Site, host: Host) -> None:
     """What the chosen servers cannot do for a site."""
     refuse_overrides(faults, site, host.front)
     refuse_unserved(faults, site, host.place)
@@ -388,7 +403,7 @@ def _refuse(faults: Faults, site: dict[str, Any], host: Host) -> None:
 
 
 def _derive(
-    site: dict[str, Any],
+    site: Site,
     host: Host,
     source: dict[str, Any],
     runtime: str,
@@ -400,80 +415,81 @@ def _derive(
     taken: the ports that other sites have. names: the server names of all sites.
     """
     place = host.place
-    named = site["requirements"]
+    named = site.requirements
     # What the source says: where the site does not, or where it names a file that pip does not read
     # as a list.
     if named is None or (isinstance(named, str) and named.rpartition("/")[2] == PROJECT):
-        site["requirements"] = source.get("requirements", [])
-    site["back_requirements"] = list(BACKS[site["back"]].requirements)
-    site["needs_system_python"] = BACKS[site["back"]].needs_system_python
-    site["script_name"] = "" if site["mount"] == "/" else site["mount"]
-    site["endpoints"] = endpoints_of(
+        site.requirements = source.get("requirements", [])
+    site.back_requirements = list(BACKS[site.back].requirements)
+    site.needs_system_python = BACKS[site.back].needs_system_python
+    site.script_name = "" if site.mount == "/" else site.mount
+    site.endpoints = endpoints_of(
         site, list(place.backs.values()) if place.apart else [LOOPBACK], taken
     )
     own = [
         endpoint
-        for endpoint in site["endpoints"]
+        for endpoint in site.endpoints
         if not place.apart or endpoint["host"] == place.backs.get(place.host)
     ]
-    site["endpoint"] = next(iter(own), None)
-    site["allowed"] = place.allowed if site["endpoint"] else []
-    site["release"] = _release(
-        site, source.get("digest", ""), runtime + "".join(site["back_requirements"])
+    site.endpoint = next(iter(own), None)
+    site.allowed = place.allowed if site.endpoint else []
+    site.release = _release(
+        site, source.get("digest", ""), runtime + "".join(site.back_requirements)
     )
-    site["build"] = _build(site, source.get("contents", ""))
-    site["account"] = site["name"]
-    site["host"] = request_host(site["server_names"], names)
-    site["unit"] = unit_of(site, host.fronts[0])
-    site["slice"] = slice_of(site["name"])
-    site["paths"] = paths_of(site["name"], site["unit"])
-    site.update(_timeouts(site))
-    site["runtime"] = _runtime(site)
-    site["start_timeout"] = site["health"]["timeout"]
-    site["target"] = own_target(site) if site["endpoint"] else None
-    site["extra"] = site["extra"].get(host.front, "")
+    site.build = _build(site, source.get("contents", ""))
+    site.account = site.name
+    site.host = request_host(site.server_names, names)
+    site.unit = unit_of(site, host.fronts[0])
+    site.slice = slice_of(site.name)
+    site.paths = paths_of(site.name, site.unit)
+    for name, seconds in _timeouts(site).items():
+        setattr(site, name, seconds)
+    site.runtime = _runtime(site)
+    site.start_timeout = site.health["timeout"]
+    site.target = own_target(site, site.endpoint) if site.endpoint else None
+    site.extra = site.extra.get(host.front, "")
     _derive_static(site, place)
 
 
-def _derive_static(site: dict[str, Any], place: Place) -> None:
+def _derive_static(site: Site, place: Place) -> None:
     """Where the files are that the front serves, and which of these directories the site writes
     itself.
     """
-    paths = [static["path"] for static in site["static"]]
+    paths = [static["path"] for static in site.static]
     # The link to the current release is the back's; a front alone goes over to a new one by a
     # reload.
-    release = site["paths"]["current"] if place.is_back else site["release"]["path"]
-    site["directories"] = [path for path in paths if not path.startswith("/")]
-    site["serves_release"] = bool(site["directories"])
-    site["published"] = sorted({path.rstrip("/") for path in paths if is_below(path, STATE_ROOT)})
-    site["passed"] = passed(site["published"], site["paths"]["state"])
-    for static in site["static"]:
-        static["url"] = site["script_name"] + static["url"]
+    release = site.paths["current"] if place.is_back else site.release["path"]
+    site.directories = [path for path in paths if not path.startswith("/")]
+    site.serves_release = bool(site.directories)
+    site.published = sorted({path.rstrip("/") for path in paths if is_below(path, STATE_ROOT)})
+    site.passed = passed(site.published, site.paths["state"])
+    for static in site.static:
+        static["url"] = site.script_name + static["url"]
         if not static["path"].startswith("/"):
             static["path"] = f"{release}/{static['path']}"
         # A site that may write into a directory of files must not link to those of others.
         static["follow_links"] = is_below(static["path"], SITES_ROOT)
 
 
-def _cut(sites: list[dict[str, Any]], host: Host) -> dict[str, Any]:
+def _cut(sites: list[Site], host: Host) -> dict[str, Any]:
     """For each role what it is to see, by the table of finished keys; a role sees nothing that it
     does not use.
     """
     front, place = host.front, host.place
 
-    def part(seer: str, chosen: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def part(seer: str, chosen: list[Site]) -> list[dict[str, Any]]:
         keys = keys_of(seer)
-        return [{key: site[key] for key in keys} for site in chosen]
+        return [{key: getattr(site, key) for key in keys} for site in chosen]
 
     backs = (
-        [back for back in BACKS if any(site["back"] == back for site in sites)]
+        [back for back in BACKS if any(site.back == back for site in sites)]
         if place.is_back
         else []
     )
     # A front alone serves static files out of releases, and runs nothing.
-    served = [site for site in sites if site["serves_release"]] if front else []
-    embedded = [site for site in sites if site["link"] == EMBEDDED]
-    secure = any(site["tls"] for site in sites)
+    served = [site for site in sites if site.serves_release] if front else []
+    embedded = [site for site in sites if site.link == EMBEDDED]
+    secure = any(site.tls for site in sites)
     ports = dict.fromkeys(
         each.port for each in (*host.listeners, *(host.tls_listeners if secure else ()))
     )
@@ -493,7 +509,7 @@ def _cut(sites: list[dict[str, Any]], host: Host) -> dict[str, Any]:
         **{
             f"back_{back}_sites": part(
                 BACK,
-                [site for site in sites if site["back"] == back and site["link"] != EMBEDDED],
+                [site for site in sites if site.back == back and site.link != EMBEDDED],
             )
             for back in backs
         },
@@ -512,31 +528,31 @@ def _cut(sites: list[dict[str, Any]], host: Host) -> dict[str, Any]:
     }
 
 
-def _through(site: dict[str, Any], host: Host) -> Listener:
+def _through(site: Site, host: Host) -> Listener:
     """Where clients of the host itself reach a site."""
-    return nearest_listener(host.tls_listeners if site["tls"] else host.listeners)
+    return nearest_listener(host.tls_listeners if site.tls else host.listeners)
 
 
-def _row(site: dict[str, Any], host: Host) -> dict[str, Any]:
+def _row(site: Site, host: Host) -> dict[str, Any]:
     """What the table at the end of a run says of a site."""
-    scheme, usual = ("https", TLS_PORT) if site["tls"] else ("http", HTTP_PORT)
-    name = next(iter(site["server_names"]), host.place.host)
+    scheme, usual = ("https", TLS_PORT) if site.tls else ("http", HTTP_PORT)
+    name = next(iter(site.server_names), host.place.host)
     port = _through(site, host).port
     shown = name if port == usual else f"{name}:{port}"
     is_back = host.place.is_back
     return {
-        "site": site["name"],
-        "URL": f"{scheme}://{shown}{site['script_name']}/" if host.front else None,
+        "site": site.name,
+        "URL": f"{scheme}://{shown}{site.script_name}/" if host.front else None,
         "front": host.front,
-        "back": site["back"] if is_back else None,
-        "link": "/".join(filter(None, (site["link"], site["transport"]))),
-        "release": site["release"]["id"] if is_back or site["serves_release"] else None,
+        "back": site.back if is_back else None,
+        "link": "/".join(filter(None, (site.link, site.transport))),
+        "release": site.release["id"] if is_back or site.serves_release else None,
     }
 
 
-def _of_others(sites: list[dict[str, Any]]) -> set[str]:
+def _of_others(sites: list[Site]) -> set[str]:
     """Directories of static files that nothing of a site makes, and that have to be there."""
-    paths = {static["path"] for site in sites for static in site["static"]}
+    paths = {static["path"] for site in sites for static in site.static}
     return {
         path for path in paths if not is_below(path, SITES_ROOT) and not is_below(path, STATE_ROOT)
     }

@@ -9,7 +9,7 @@ what does not keep to them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import FRONTS
@@ -631,7 +631,69 @@ def _check_keys(
     return done
 
 
-def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict[str, Any] | None:
+@dataclass
+class Site:
+    """A site on its way through the plan. A value that is wrong is None, and a plan with a fault
+    derives nothing.
+    """
+
+    label: str  # its name, or its number where it has none
+    name: str
+    server_names: list[str]
+    mount: str
+    application: str
+    back: str
+    link: str
+    transport: str | None
+    source: dict[str, str]
+    requirements: list[str] | str
+    python: str
+    environment: dict[str, str]
+    secrets: dict[str, str]
+    processes: int
+    threads: int
+    request_timeout: int
+    max_requests: int
+    memory_max: str | None
+    cpu_quota: str | None
+    tasks_max: int | None
+    static: list[dict[str, Any]]
+    max_body_size: int
+    tls: dict[str, Any] | None
+    health: dict[str, Any]
+    extra: Any  # raw text by front; once derived, that of its own front
+    state: str
+
+    # What the plan derives; see _finished for the meaning of each.
+    script_name: str = field(init=False)
+    endpoints: list[dict[str, Any]] = field(init=False)
+    endpoint: dict[str, Any] | None = field(init=False)
+    allowed: list[str] = field(init=False)
+    back_requirements: list[str] = field(init=False)
+    needs_system_python: bool = field(init=False)
+    release: dict[str, str] = field(init=False)
+    build: str = field(init=False)
+    account: str = field(init=False)
+    host: str = field(init=False)  # by which it is probed
+    unit: str = field(init=False)
+    slice: str = field(init=False)
+    paths: dict[str, str] = field(init=False)
+    error_timeout: int = field(init=False)
+    answer_timeout: int = field(init=False)
+    connect_timeout: int = field(init=False)
+    retry_after: int = field(init=False)
+    stop_timeout: int = field(init=False)
+    start_timeout: int = field(init=False)
+    silence: int = field(init=False)  # of the application, after which its process is ended
+    runtime: dict[str, str] = field(init=False)
+    target: dict[str, Any] | None = field(init=False)
+    directories: list[str] = field(init=False)
+    serves_release: bool = field(init=False)  # whether the front serves files out of its release
+    published: list[str] = field(init=False)
+    passed: list[str] = field(init=False)
+
+
+def check_site(faults: Faults, number_of_site: int, raw: Any) -> Site | None:
     """Check one site and fill in its defaults; what is wrong goes to faults. Returns None where it
     is no mapping at all.
     """
@@ -644,16 +706,16 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict[str, Any] 
     name = raw.get("name")
     label = name if isinstance(name, str) and name and name.isprintable() else str(number_of_site)
     where = f"sites[{label}]."
-    site = _check_keys(faults, where, raw, SITE_KEYS)
-    if site["server_names"] is not None:
-        site["server_names"] = list(dict.fromkeys(site["server_names"]))
-    if isinstance(site["requirements"], str) and "package" in (site["source"] or {}):
+    site = Site(label=label, **_check_keys(faults, where, raw, SITE_KEYS))
+    if site.server_names is not None:
+        site.server_names = list(dict.fromkeys(site.server_names))
+    if isinstance(site.requirements, str) and "package" in (site.source or {}):
         faults.add(
             f"{where}requirements",
-            f"{site['requirements']!r} is a file inside the source, and a package has none; write "
+            f"{site.requirements!r} is a file inside the source, and a package has none; write "
             "a list: [Django==5.2]",
         )
-    health = site["health"]
+    health = site.health
     if not isinstance(health, dict):
         faults.add(
             f"{where}health",
@@ -661,19 +723,19 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict[str, Any] 
             "{path: /health}",
         )
         health = {}
-    site["health"] = _check_keys(faults, f"{where}health.", health, HEALTH_KEYS)
-    static = site["static"]
-    site["static"] = []
+    site.health = _check_keys(faults, f"{where}health.", health, HEALTH_KEYS)
+    static = site.static
+    site.static = []
     if not isinstance(static, list):
         faults.add(
             f"{where}static",
             f"expected a list of mappings with url and path, got {kind_of(static)}; write static: "
             "[{url: /static/, path: static/}]",
         )
-        return {**site, "label": label}
+        return site
     for number_of_item, item in enumerate(static):
         if isinstance(item, dict):
-            site["static"].append(
+            site.static.append(
                 _check_keys(faults, f"{where}static[{number_of_item}].", item, STATIC_KEYS)
             )
         else:
@@ -682,15 +744,15 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> dict[str, Any] 
                 f"expected a mapping with url and path, got {shown(item)}",
             )
     # To lighttpd two conditions are one where capital letters alone tell them apart.
-    urls = [item["url"].lower() for item in site["static"] if item["url"]]
+    urls = [item["url"].lower() for item in site.static if item["url"]]
     for url in sorted({url for url in urls if urls.count(url) > 1}):
         faults.add(
             f"{where}static",
             f"{url!r} is named more than once (capital letters do not count); one directory a URL",
         )
-    both = sorted(set(site["environment"] or ()) & set(site["secrets"] or ()))
+    both = sorted(set(site.environment or ()) & set(site.secrets or ()))
     if both:
         faults.add(
             f"{where}secrets", f"{', '.join(both)} is in environment too; keep it in one of them"
         )
-    return {**site, "label": label}
+    return site

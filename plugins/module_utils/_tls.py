@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._faults import Fault, Faults, nearest
-from ansible_collections.pyweb.stack.plugins.module_utils._site import ADDRESS, Key, number, text
+from ansible_collections.pyweb.stack.plugins.module_utils._site import (
+    ADDRESS,
+    Key,
+    Site,
+    number,
+    text,
+)
 
 PORT = 443
 CERTIFICATE = "fullchain.pem"
@@ -103,15 +109,13 @@ TLS_KEYS = {
 }
 
 
-def check_tls(
-    faults: Faults, site: dict[str, Any], unable: tuple[str, ...] = ()
-) -> dict[str, Any] | None:
+def check_tls(faults: Faults, site: Site, unable: tuple[str, ...] = ()) -> dict[str, Any] | None:
     """A site's `tls` with its defaults, None where it has none; empty where it is wrong, which goes
     to faults.
 
     unable: the servers before the site that serve no HTTPS.
     """
-    given, where = site["tls"], f"sites[{site['label']}].tls"
+    given, where = site.tls, f"sites[{site.label}].tls"
     if given is None:
         return None
     before = len(faults.lines)
@@ -129,12 +133,12 @@ def check_tls(
         )
     done = _check_keys(faults, where, given)
     _refuse_contradictions(faults, where, given, done)
-    for server_name in site["server_names"] or ():
+    for server_name in site.server_names or ():
         if ADDRESS.fullmatch(server_name):
             what = (
                 f"{server_name!r} is an address, and no client names one in TLS; write a host name"
             )
-            faults.add(f"sites[{site['label']}].server_names", what)
+            faults.add(f"sites[{site.label}].server_names", what)
     return {} if len(faults.lines) > before else done
 
 
@@ -193,17 +197,17 @@ def _refuse_contradictions(
         )
 
 
-def settle(site: dict[str, Any], found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def settle(site: Site, found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """What a front is told of a site's TLS.
 
     found: what the controller has read of a given certificate: chain, private_key, and whether it
     is trusted.
     """
-    tls = site["tls"]
+    tls = site.tls
     if tls is None:
         return None
     way = next(way for way in WAYS if tls[way])
-    directory = f"{site['paths']['configuration']}/tls"
+    directory = f"{site.paths['configuration']}/tls"
     given = (
         {"chain": tls["certificate"], "private_key": tls["key"], "trusted": True}
         if way == "certificate"
@@ -214,7 +218,7 @@ def settle(site: dict[str, Any], found: Mapping[str, Any] | None) -> dict[str, A
     return {
         "certificate": f"{directory}/{CERTIFICATE}",
         "key": f"{directory}/{KEY}",
-        "names": site["server_names"],
+        "names": site.server_names,
         "self_signed": way == "self_signed",
         "chain": None,
         "private_key": None,
@@ -226,19 +230,19 @@ def settle(site: dict[str, Any], found: Mapping[str, Any] | None) -> dict[str, A
     }
 
 
-def refuse_disagreement(faults: Faults, sites: list[dict[str, Any]]) -> None:
+def refuse_disagreement(faults: Faults, sites: list[Site]) -> None:
     """Sites that share a server name share its virtual host, which has one certificate and one
     redirect.
     """
-    first: dict[str, dict[str, Any]] = {}
+    first: dict[str, Site] = {}
     for site in sites:
-        for server_name in site["server_names"] or [""]:
+        for server_name in site.server_names or [""]:
             other = first.setdefault(server_name, site)
-            if {} not in (other["tls"], site["tls"]) and other["tls"] != site["tls"]:
+            if {} not in (other.tls, site.tls) and other.tls != site.tls:
                 shown = repr(server_name) if server_name else "being the catch-all"
                 faults.add(
-                    f"sites[{site['label']}].tls",
-                    f"not that of site {other['label']!r}, with which it shares {shown}; give both "
+                    f"sites[{site.label}].tls",
+                    f"not that of site {other.label!r}, with which it shares {shown}; give both "
                     "the same, or other server names",
                 )
 

@@ -6,9 +6,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 from ansible_collections.pyweb.stack.plugins.module_utils._faults import Faults, nearest
-from ansible_collections.pyweb.stack.plugins.module_utils._site import SITE_KEYS, check_site
+from ansible_collections.pyweb.stack.plugins.module_utils._finished import FINISHED
+from ansible_collections.pyweb.stack.plugins.module_utils._site import (
+    SITE_KEYS,
+    Site,
+    check_site,
+)
 
 MINIMAL = {"name": "shop", "application": "shop.wsgi:application", "source": {"path": "/src"}}
 
@@ -16,7 +23,13 @@ MINIMAL = {"name": "shop", "application": "shop.wsgi:application", "source": {"p
 def checked(**values):
     faults = Faults()
     site = check_site(faults, 0, {**MINIMAL, **values})
-    return site, faults.lines
+    return vars(site), faults.lines
+
+
+def test_a_site_has_every_key_of_the_inventory_and_every_one_that_a_role_sees():
+    given = {field.name for field in fields(Site) if field.init}
+    assert given == {*SITE_KEYS, "label"}
+    assert set(FINISHED) <= {field.name for field in fields(Site)}
 
 
 def test_defaults():
@@ -442,6 +455,6 @@ def test_nearest(word, hint):
 def test_an_application_or_what_makes_it(application):
     faults = Faults()
     assert (
-        check_site(faults, 0, {**MINIMAL, "application": application})["application"] == application
+        check_site(faults, 0, {**MINIMAL, "application": application}).application == application
         and not faults
     )

@@ -9,9 +9,17 @@ run.
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.pyweb.stack.plugins.module_utils._layout import (
+    CACHE_ROOT,
+    CONFIGURATION_ROOT,
+    SITES_ROOT,
+    SOCKETS_ROOT,
+    STATE_ROOT,
+)
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 UTILS = "ansible_collections.pyweb.stack.plugins.module_utils"
@@ -68,3 +76,40 @@ def test_the_plan_is_on_top():
         "_vhosts",
         "_role_variables",
     }
+
+
+# Where a root of the layout stands besides: in words for readers; and where no site says it.
+NAMED = {
+    "plugins/module_utils/_finished.py",
+    "plugins/module_utils/_layout.py",
+    "plugins/module_utils/_site.py",
+    "plugins/modules/apply.py",
+    "plugins/modules/probe.py",
+    "plugins/modules/release.py",
+    # What all sites inside Apache write: the file does not change with the sites, or Apache would
+    # start anew with each.
+    "roles/front_apache/templates/sandbox.conf.j2",
+    # The record of the role itself, and a directory of its own.
+    "roles/front_cherokee/tasks/saved.yml",
+    "roles/front_cherokee/vars/main.yml",
+}
+
+
+def test_the_layout_alone_knows_where_things_are():
+    root = PLUGINS.parent
+    roots = re.compile(
+        "|".join([SITES_ROOT, STATE_ROOT, CACHE_ROOT, SOCKETS_ROOT, CONFIGURATION_ROOT])
+    )
+    paths = [
+        path
+        for pattern in ("plugins/**/*.py", "roles/*/[tv]*/**/*", "playbooks/*.yml")
+        for path in root.glob(pattern)
+        if path.is_file()
+    ]
+    assert len(paths) > 100
+    found = {
+        str(path.relative_to(root))
+        for path in paths
+        if roots.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == NAMED

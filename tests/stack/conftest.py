@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 from dataclasses import dataclass, field
 
 import pytest
@@ -50,6 +51,11 @@ class Site:
     def url(self) -> str:
         """The address of the site, without its final slash."""
         return f"http://{self.address}{self.mount.rstrip('/')}"
+
+    def run(self, account: str, *argv: str) -> subprocess.CompletedProcess:
+        """Run a command in the site's container as an account."""
+        command = ["docker", "exec", self.container, "runuser", "-u", account, "--", *argv]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def ask(
         self, path: str = "/", method: str = "GET", headers: dict | None = None, **more

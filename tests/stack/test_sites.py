@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 
 import pytest
 import requests
@@ -189,3 +190,13 @@ def test_a_name_that_no_site_has_is_refused(host):
         pytest.skip("the host has a catch-all site")
     answer = host.ask(headers={"Host": "nobody.example"})
     assert answer.status_code == status_of(host, "hosts: a name that no site has", 421)
+
+
+def test_systemd_understands_every_line_of_the_units(host):
+    """What it does not understand it ignores, and says so in the journal alone."""
+    said = host.run("root", "journalctl", "--no-pager", "--output=cat", "_PID=1")
+    assert said.returncode == 0
+    assert "Started" in said.stdout
+    assert [
+        line for line in said.stdout.splitlines() if re.match(r"/etc/systemd/.*:\d+: ", line)
+    ] == []

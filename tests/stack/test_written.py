@@ -8,8 +8,6 @@ front elsewhere.
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 TOP = "/var/lib/pyweb/sample"
@@ -23,17 +21,11 @@ done
 """
 
 
-def run(site, account: str, *argv: str) -> subprocess.CompletedProcess:
-    """Run a command in the site's container as an account."""
-    command = ["docker", "exec", site.container, "runuser", "-u", account, "--", *argv]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(name="written")
 def a_site_that_wrote(sample):
-    if run(sample, "root", "test", "-d", f"{TOP}/public/media").returncode != 0:
+    if sample.run("root", "test", "-d", f"{TOP}/public/media").returncode != 0:
         pytest.skip("the scenario's site names no directory of its state")
-    done = run(sample, "sample", "sh", "-ec", WRITE)
+    done = sample.run("sample", "sh", "-ec", WRITE)
     assert done.returncode == 0, done.stderr
     return sample
 
@@ -46,4 +38,4 @@ def test_what_a_site_writes_is_served(written, path):
 
 @pytest.mark.parametrize("path", ["database.sqlite3", "public/beside.txt", "", "public"])
 def test_the_front_reads_nothing_else_of_the_state(written, path):
-    assert run(written, "www-data", "test", "-r", f"{TOP}/{path}").returncode == 1
+    assert written.run("www-data", "test", "-r", f"{TOP}/{path}").returncode == 1

@@ -13,6 +13,8 @@ import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.pyweb.stack.plugins.action.apply import SHARED
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import FRONTS
 from ansible_collections.pyweb.stack.plugins.module_utils._layout import (
     CACHE_ROOT,
     CONFIGURATION_ROOT,
@@ -20,6 +22,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils._layout import (
     SOCKETS_ROOT,
     STATE_ROOT,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import plan
+from rendering import files
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 UTILS = "ansible_collections.pyweb.stack.plugins.module_utils"
@@ -113,3 +117,18 @@ def test_the_layout_alone_knows_where_things_are():
         if roots.search(path.read_text(encoding="utf-8"))
     }
     assert found == NAMED
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_every_sandbox_has_all_that_the_shared_one_has(front):
+    """As lines of their own: of a line that it cannot read systemd takes nothing, and says so in
+    the journal alone.
+    """
+    variables = dict.fromkeys(FRONTS[front].named_by, "/opt/front")
+    written = files(plan({"front": front}, variables=variables), **variables)
+    shared = (SHARED / "confined.j2").read_text(encoding="utf-8").splitlines()
+    sandboxes = {path: text for path, text in written.items() if shared[0] in text}
+    assert len(sandboxes) == 2
+    for text in sandboxes.values():
+        lines = text.splitlines()
+        assert [line for line in lines if line in shared] == shared

@@ -63,6 +63,8 @@ def sites_of(back: str, link: str, transport: str | None) -> list[dict]:
         "name": f"c-{name}",
         "server_names": [f"c-{name}.test"],
         "max_body_size": 64 * 1024 * 1024,
+        # Over uwsgi and scgi the end of a killed process is known by this time alone.
+        "request_timeout": 20,
     }
     # Short and small enough for a test to go beyond them.
     limits = {

@@ -4,8 +4,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The inventory of the matrix, from the plan's own table: a host for each front and release of
-Debian; on each, every back, link and transport runs a real application at the root of a server
-name, the conformance application under a prefix of the same name, and again at the root of another.
+Debian; on each, every back, link and transport runs the conformance application at the root of a
+server name, and again under a prefix of another, at whose root every back and link run a real
+application.
 The sample site is on each host once, with the links that are chosen for it.
 """
 
@@ -30,8 +31,10 @@ MAX_BODY_SIZE = 4 * 1024 * 1024
 CONFORMANCE = {"path": str(COLLECTION / "tests" / "conformance" / "app")}
 
 
-def sites_of(back: str, link: str, transport: str | None) -> list[dict]:
-    """The sites of one combination."""
+def sites_of(back: str, link: str, transport: str | None, real: bool) -> list[dict]:
+    """The sites of one combination, a real application among them or not: its build takes longer
+    than all that is asked of it.
+    """
     # A site's name has no underscore, and at most 31 characters.
     name = "-".join(filter(None, (back.replace("_", "-"), link, transport)))
     stack = {
@@ -40,7 +43,7 @@ def sites_of(back: str, link: str, transport: str | None) -> list[dict]:
         "processes": 1,
         **({"transport": transport} if transport else {}),
     }
-    real = {
+    httpbin = {
         "name": name,
         "server_names": [f"{name}.test"],
         "threads": 2,
@@ -74,7 +77,7 @@ def sites_of(back: str, link: str, transport: str | None) -> list[dict]:
     }
     prefixed = {"name": f"cp-{name}", "server_names": [f"{name}.test"], "mount": "/app", **limits}
     return [
-        {**stack, **real},
+        *([{**stack, **httpbin}] if real else []),
         *(
             {**stack, **conformance, **site, "static": files_of(site["name"])}
             for site in (large, prefixed)
@@ -140,8 +143,8 @@ def inventory(fronts: list[str], **variables: str) -> dict:
                 site
                 for chosen, back, link in combinations()
                 if chosen == front
-                for transport in transports_of(front, back, link) or (None,)
-                for site in sites_of(back, link, transport)
+                for number, transport in enumerate(transports_of(front, back, link) or (None,))
+                for site in sites_of(back, link, transport, real=number == 0)
             ],
         }
         for front in fronts

@@ -10,6 +10,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 from ansible_collections.pyweb.stack.plugins.module_utils._packages import brought
+from ansible_collections.pyweb.stack.plugins.plugin_utils._inputs import inputs
 from ansible_collections.pyweb.stack.plugins.plugin_utils._source import COLLECTION
 
 # Templates that several roles share.
@@ -50,6 +51,7 @@ class ActionModule(ActionBase):
                 {key: value for key, value in entry.items() if key != "values"}
                 for entry in arguments[name]
             ]
+        arguments["inputs"] = inputs(arguments["name"], self._templar, task_vars)
         # The arguments hold whole files, secrets among them, and the host's system log shall not:
         # the module's own no_log is not asked.
         quiet = {**(task_vars or {}), "ansible_no_target_syslog": True}

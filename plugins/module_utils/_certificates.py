@@ -166,20 +166,20 @@ def kept_or_made(
     """A pair that signs itself: the one that is there, as long as it is for these names and far
     from its end; else a new one.
     """
+    if chain and key and stays(names, chain, key):
+        return chain, key
+    return make(site, names or ["localhost"])
+
+
+def stays(names: list[str], chain: bytes, key: bytes) -> bool:
+    """Whether a pair signs itself, is for these names, and is far from its end."""
     wanted = names or ["localhost"]
     try:
-        pair = try_pair(chain or b"", key or b"", wanted)
-        if (
-            chain
-            and key
-            and pair.self_signed
-            and set(pair.names) == set(wanted)
-            and pair.left(time.time()) > RENEW_AT
-        ):
-            return chain, key
+        pair = try_pair(chain, key, wanted)
     except PairError:
-        pass
-    return make(site, wanted)
+        return False
+    of_these = pair.self_signed and set(pair.names) == set(wanted)
+    return of_these and pair.left(time.time()) > RENEW_AT
 
 
 def make(site: str, names: list[str]) -> tuple[bytes, bytes]:

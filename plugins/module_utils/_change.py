@@ -60,7 +60,7 @@ def recover() -> list[str]:
         for path, entry in begun.items():
             put_back(path, Entry.decode(entry) if entry else None)
         record = Record(journal.stem)
-        record.effects = {}
+        record.effects, record.noted = {}, {}
         record.save()
         journal.unlink()
         undone.append(journal.stem)
@@ -117,6 +117,7 @@ class Change:
             for path in wanted
         }
         self._going: list[str] = []
+        self.left: list[str] = []  # as somebody else has made them
         if not defer:
             known = self.record.items["files"]
             self.give_up(
@@ -154,6 +155,7 @@ class Change:
             if entry is not None and entry != self.wanted[path]
         ]
         self.wanted.update({path: found[path] for path in drifted})
+        self.left += drifted
         return drifted
 
     def differences(self) -> list[str]:

@@ -16,7 +16,7 @@ import signal
 import stat
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,20 @@ class Entry:
         content = None if self.content is None else base64.b64encode(self.content).decode()
         return {**self.__dict__, "content": content}
 
+    def sealed(self) -> Entry:
+        """The same with a digest in place of the content, which may be secret or large."""
+        return self if self.content is None else replace(self, content=seal(self.content))
+
     @classmethod
     def decode(cls, data: dict[str, Any]) -> Entry:
         """From a JSON file."""
         content = data["content"]
         return cls(**{**data, "content": None if content is None else base64.b64decode(content)})
+
+
+def seal(content: bytes) -> bytes:
+    """A digest that stands for a content."""
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def _name_of(number: int, lookup: Callable[[int], Any], field: str) -> str:

@@ -50,12 +50,15 @@ class Record:
     def data(self) -> dict[str, Any]:
         """As it stands in the record's file."""
         items = {kind: items for kind, items in self.items.items() if items}
-        return {**items, "effects": self.effects}
+        noted = {"noted": self.noted} if self.noted else {}
+        return {**items, "effects": self.effects, **noted}
 
     @data.setter
     def data(self, data: dict[str, Any]) -> None:
         self.items = {kind: data.get(kind, {}) for kind in KINDS}
         self.effects = data.get("effects", {})
+        # What the last run of the set has settled, for the next one to compare: see _comparison.
+        self.noted = data.get("noted", {})
 
     def unwanted(self, kind: str, wanted: Iterable[str]) -> list[str]:
         """What the set has of a kind and no longer wants."""
@@ -132,6 +135,11 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
     write(str(path), Entry(content=as_text(data).encode(), mode=0o600))
+
+
+def journals() -> list[str]:
+    """The sets whose change was killed before its end."""
+    return sorted(path.stem for path in RECORDS.glob("[!.]*.journal"))
 
 
 def records() -> list[Record]:

@@ -14,6 +14,8 @@ from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._host import execute
 
+# Of a site: what tells whether its release is there, and whole.
+ASKED = ("name", "account", "paths", "release", "python", "needs_system_python", "directories")
 COMPLETE = ".venv/.complete"
 VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._change import Change
+from ansible_collections.pyweb.stack.plugins.module_utils._comparison import note
 from ansible_collections.pyweb.stack.plugins.module_utils._handover import (
     MARK,
     Held,
@@ -38,24 +39,15 @@ from ansible_collections.pyweb.stack.plugins.module_utils._record import Package
 from ansible_collections.pyweb.stack.plugins.module_utils._units import (
     Unit,
     Work,
+    below,
     bring_back,
     carry_out,
     decide,
     has_died,
     states,
     take_down,
+    taken_up,
 )
-
-
-def below(owned: Iterable[str], names: Iterable[str]) -> list[str]:
-    """The paths that are meant: each itself, or the owned ones below it where it ends with a
-    slash.
-    """
-    folders = tuple(name for name in names if name.endswith("/"))
-    return sorted(
-        {name for name in names if not name.endswith("/")}
-        | {path for path in owned if path.startswith(folders)}
-    )
 
 
 def named(
@@ -132,14 +124,7 @@ class Rollout:
         return {key: digest(paths) for key, paths in self._paths().items()}
 
     def _paths(self) -> dict[str, list[str]]:
-        paths = {
-            " ".join(command["argv"]): below(self._change.paths, command["paths"])
-            for command in self._parameters["commands"]
-        }
-        for unit in self._units:
-            paths[f"{unit.name} reload"] = below(self._change.paths, unit.reload_on)
-            paths[f"{unit.name} restart"] = below(self._change.paths, unit.restart_on)
-        return paths
+        return taken_up(self._change.paths, self._parameters["commands"], self._units)
 
     def decide(self, expecting: Collection[str] = ()) -> Work:
         """What the units need; expecting: paths that are about to change."""
@@ -156,7 +141,9 @@ class Rollout:
         return work
 
     def drift(self, work: Work) -> list[dict[str, Any]]:
-        """Units that are not as the last run left them, as --diff shows them."""
+        """Units, accounts and directories that are not as the last run left them, as --diff shows
+        them.
+        """
         known = self._change.record.items["units"]
         found = {
             name: self._before[name]
@@ -168,14 +155,30 @@ class Rollout:
             for name, state in sorted(found.items())
             if not state.active or name in work.enable
         }
+        lines = {name: (state.words(), "active, enabled") for name, state in wrong.items()}
+        lines.update(dict.fromkeys(self.lost(), ("absent", "present")))
         return [
             {
-                "before": f"{state.words()}\n",
-                "after": "active, enabled\n",
+                "before": f"{before}\n",
+                "after": f"{after}\n",
                 "before_header": name,
                 "after_header": name,
             }
-            for name, state in wrong.items()
+            for name, (before, after) in lines.items()
+        ]
+
+    def lost(self) -> list[str]:
+        """Accounts and directories that the set's commands have made and that are gone: the same
+        commands make them again.
+        """
+        if not self._parameters["commands"]:
+            return []
+        items = self._change.record.items
+        return [
+            item[key]
+            for kind, key in (("accounts", "name"), ("directories", "path"))
+            for item in self._parameters[kind]
+            if item[key] in items[kind] and item[key] not in self._there[kind]
         ]
 
     def unwanted(self) -> list[str]:
@@ -245,6 +248,7 @@ class Rollout:
             for key, value in record.effects.items()
             if key.split(" ")[0] in record.leaving("units")
         }
+        record.noted = note(self._parameters, self._change)
         self._change.keep({**leaving, **self.digests()})
         packages = Packages()
         packages.claim(record.name, self._parameters["packages"], self._parameters["installed"])
@@ -276,7 +280,7 @@ class Rollout:
         digests = self.digests()
         for command in self._parameters["commands"]:
             key = " ".join(command["argv"])
-            if digests[key] != self._change.record.effects.get(key):
+            if digests[key] != self._change.record.effects.get(key) or self.lost():
                 self.ran.append(key)
                 self._sites |= {command["site"]} - {""}
                 status, words = run(command["argv"])

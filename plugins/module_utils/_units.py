@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._host import run
 from ansible_collections.pyweb.stack.plugins.module_utils._logs import Logs
@@ -70,6 +72,41 @@ class Work:
             **dict.fromkeys(self.enable, "enable"),
             **self.verbs,
         }
+
+
+def unit_of_parameters(given: dict[str, Any]) -> Unit:
+    """A unit as the arguments of M(pyweb.stack.apply) have it."""
+    known: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in given.items()
+        if key not in ("each", "site")
+    }
+    return Unit(**known)
+
+
+def below(owned: Iterable[str], names: Iterable[str]) -> list[str]:
+    """The paths that are meant: each itself, or the owned ones below it where it ends with a
+    slash.
+    """
+    folders = tuple(name for name in names if name.endswith("/"))
+    return sorted(
+        {name for name in names if not name.endswith("/")}
+        | {path for path in owned if path.startswith(folders)}
+    )
+
+
+def taken_up(
+    owned: list[str], commands: list[dict[str, Any]], units: list[Unit]
+) -> dict[str, list[str]]:
+    """The paths that each command and each unit takes up. owned: the paths of the set.
+
+    Keys: the command; or the unit's name, a space, and reload or restart.
+    """
+    paths = {" ".join(command["argv"]): below(owned, command["paths"]) for command in commands}
+    for unit in units:
+        paths[f"{unit.name} reload"] = below(owned, unit.reload_on)
+        paths[f"{unit.name} restart"] = below(owned, unit.restart_on)
+    return paths
 
 
 def decide(

@@ -137,6 +137,10 @@ options:
       leaving.
     type: list
     elements: str
+  inputs:
+    description: Set by the action plugin - a digest of what the set is settled from, for
+      M(pyweb.stack.compare).
+    type: str
   defer:
     description: Leaves files and units that the set no longer wants where they are, for
       M(pyweb.stack.retire) to remove when nothing uses them any more.
@@ -443,7 +447,10 @@ from ansible_collections.pyweb.stack.plugins.module_utils._record import (
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._releases import lacking_of, missing_of
 from ansible_collections.pyweb.stack.plugins.module_utils._rollout import Rollout
-from ansible_collections.pyweb.stack.plugins.module_utils._units import Unit, is_active
+from ansible_collections.pyweb.stack.plugins.module_utils._units import (
+    is_active,
+    unit_of_parameters,
+)
 
 FILE = {
     "path": {"type": "str", "required": True},
@@ -511,6 +518,7 @@ ARGUMENTS = {
     "releases": {"type": "list", "elements": "dict", "default": []},
     "serves": {"type": "list", "elements": "str", "default": []},
     "sets": {"type": "list", "elements": "str"},
+    "inputs": {"type": "str"},
     "defer": {"type": "bool", "default": False},
     "verify": {"type": "bool", "default": False},
     "files": {"type": "list", "elements": "dict", "options": FILE, "default": []},
@@ -537,17 +545,6 @@ def entries(parameters: dict) -> dict:
             group=file["group"],
         )
     return wanted
-
-
-def unit_of_parameters(given: dict) -> Unit:
-    """A unit as the module's arguments have it."""
-    return Unit(
-        **{
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in given.items()
-            if key not in ("each", "site")
-        }
-    )
 
 
 def note_beforehand(parameters: dict) -> None:
@@ -663,9 +660,8 @@ def main() -> None:
                     "after_header": "no longer wanted",
                 }
             )
-        module.exit_json(
-            changed=bool(missing or different or verbs or rollout.going()), units=verbs, **result
-        )
+        changes = missing or different or verbs or rollout.going() or rollout.lost()
+        module.exit_json(changed=bool(changes), units=verbs, **result)
 
     problem = rollout.carry_through(different, [] if tried else parameters["check"])
     verbs = rollout.work.summary()

@@ -121,7 +121,7 @@ def test_no_host_changes_where_the_plan_of_one_is_refused(collections, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "task", ["Install the applications", "Configure and start the Python servers"]
+    "task", ["Compare the host with what its last run left", "Change what differs"]
 )
 def test_a_run_without_a_plan_changes_nothing(tmp_path, task):
     inventory = {"all": {"hosts": {"web": LOCAL}}}

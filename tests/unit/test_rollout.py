@@ -112,7 +112,7 @@ def rollout(world, contents, verify=False, units=(), touched=None):
         ("packages", "installed", "accounts", "directories", "files", "certificates", "ports"), []
     )
     parameters = {
-        **lists, "name": "test", "defer": True, "verify": verify, "sets": None, "commands": commands,
+        **lists, "name": "test", "defer": True, "verify": verify, "sets": None, "inputs": None, "commands": commands,
         "units": [{"name": unit.name, "site": "", "reload_on": [], "restart_on": []} for unit in units],
         "targets": [target(site) for site in contents],
     }  # fmt: skip
@@ -238,3 +238,33 @@ def test_why_an_answer_will_not_come(world, monkeypatch):
         assert done._doubt(asked) == words
     monkeypatch.setattr(module, "has_died", lambda unit, restarted: True)
     assert done._doubt(asked) == f"{SERVER} has died"
+
+
+def test_what_the_commands_have_made_is_made_again_where_it_was_lost(world, monkeypatch):
+    account = {"name": "shop", "home": "/home", "site": "shop"}
+    lost: set = set()
+    monkeypatch.setattr(module, "is_there", lambda kind, name: name not in lost)
+
+    def again():
+        change = Change("test", {world.path("a"): entry("a")})
+        parameters = {
+            **dict.fromkeys(
+                ("packages", "installed", "files", "certificates", "ports", "units", "targets"), []
+            ),
+            "name": "test", "defer": True, "verify": False, "sets": None, "inputs": None,
+            "accounts": [account], "directories": [],
+            "commands": [{"argv": ["make", "accounts"], "paths": [world.path("a")], "site": ""}],
+        }  # fmt: skip
+        done = module.Rollout(change, [], parameters, [])
+        assert done.carry_through(change.differences(), []) is None
+        shown = done.drift(done.work)
+        found = done.lost()
+        lost.clear()
+        done.keep()
+        return done.ran, found, [each["before_header"] for each in shown]
+
+    lost.add("shop")
+    assert again() == (["make accounts"], [], [])  # it was never there
+    assert again() == ([], [], [])
+    lost.add("shop")
+    assert again() == (["make accounts"], ["shop"], ["shop"])

@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, The pyweb.stack founders
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.pyweb.stack.plugins.plugin_utils._inputs import inputs
+
+
+class ActionModule(ActionBase):
+    """Tells the host what each of its sets would be settled from; the plan itself stays here."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        plan = self._task.args["plan"]
+        if plan["asks"] or plan["remove_data"] or plan["remove_packages"]:
+            result.update(changed=False, same=False, differences=["the run is to ask the host"])
+            return result
+        variables = {**(task_vars or {}), "pyweb_plan": plan}
+        digests = {role: inputs(role, self._templar, variables) for role in plan["sets"]}
+        # As in a run that changes something: who only looks asks no other host.
+        upstreams = [] if self._task.check_mode else plan["upstreams"]
+        asked = {"plan": {}, "inputs": digests, "upstreams": upstreams}
+        answer = self._execute_module("pyweb.stack.compare", asked, task_vars=task_vars)
+        result.update(answer)
+        result.pop("invocation", None)
+        return result

@@ -21,9 +21,9 @@ class ActionModule(ActionBase):
             return result
         variables = {**(task_vars or {}), "pyweb_plan": plan}
         digests = {role: inputs(role, self._templar, variables) for role in plan["sets"]}
-        # As in a run that changes something: who only looks asks no other host.
-        upstreams = [] if self._task.check_mode else plan["upstreams"]
-        asked = {"plan": {}, "inputs": digests, "upstreams": upstreams}
+        # The sites on each back, from a front; who only looks asks no other host.
+        targets = [] if self._task.check_mode else plan["upstreams"]
+        asked = {"plan": {}, "inputs": digests, "targets": targets}
         answer = self._execute_module("pyweb.stack.compare", asked, task_vars=task_vars)
         result.update(answer)
         result.pop("invocation", None)

@@ -16,6 +16,7 @@ description:
   - A host whose inventory and whose collection are the same as in its last run, and which has lost
     nothing since, needs none of the roles.
   - Changes nothing. Where it is not sure, it says that the host differs, and the roles decide.
+extends_documentation_fragment: pyweb.stack.targets
 options:
   plan:
     description: The plan of the host, as M(pyweb.stack.plan) makes it.
@@ -25,11 +26,6 @@ options:
     description: Set by the action plugin - of each set, the digest of what it is settled from.
     type: dict
     default: {}
-  upstreams:
-    description: Set by the action plugin - the sites on each back, which a front asks, too.
-    type: list
-    elements: dict
-    default: []
 attributes:
   check_mode:
     support: full
@@ -43,6 +39,7 @@ attributes:
   platform:
     support: full
     platforms: debian
+    description: Debian 12 and 13.
 seealso:
   - module: pyweb.stack.apply
   - module: pyweb.stack.plan
@@ -83,7 +80,7 @@ def main() -> None:
         argument_spec={
             "plan": {"type": "dict", "required": True, "no_log": True},
             "inputs": {"type": "dict", "default": {}},
-            "upstreams": {
+            "targets": {
                 "type": "list",
                 "elements": "dict",
                 "options": TARGET_SPEC,
@@ -96,7 +93,7 @@ def main() -> None:
         module.exit_json(changed=False, same=False, differences=[words])
     if not module.check_mode:
         lock()
-    found = differences(module.params["inputs"]) or unhealthy(module.params["upstreams"])
+    found = differences(module.params["inputs"]) or unhealthy(module.params["targets"])
     module.exit_json(changed=False, same=not found, differences=found)
 
 

@@ -26,6 +26,10 @@ class Front:
     asks: whether its role has something to ask on the host before anything changes, in
         tasks/before.yml.
     tls: whether it serves HTTPS.
+    place: how its parser names a line of a file, where that is not path:line; a pattern with the
+        groups path and line.
+    place_first: whether it names the file of the fault before the files that include it; otherwise
+        after them.
     """
 
     links: tuple[str, ...]
@@ -38,6 +42,8 @@ class Front:
     follows_links: bool = False
     asks: bool = False
     tls: bool = True
+    place: str = ""
+    place_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,15 @@ FRONTS = {
         unit="apache2.service",
         poor_links=("scgi",),
         overrides=True,
+        place=r"on line (?P<line>\d+) of (?P<path>/[^\s:]+)",
     ),
     "nginx": Front(links=("uwsgi", "http", "fastcgi", "scgi"), unit="nginx.service"),
-    "lighttpd": Front(links=("uwsgi", "http", "fastcgi", "scgi"), unit="lighttpd.service"),
+    "lighttpd": Front(
+        links=("uwsgi", "http", "fastcgi", "scgi"),
+        unit="lighttpd.service",
+        place=r"source: (?P<path>/\S+) line: (?P<line>\d+)",
+        place_first=True,
+    ),
     "cherokee": Front(
         links=("uwsgi", "http", "fastcgi", "scgi"),
         unit="cherokee.service",

@@ -5,12 +5,12 @@
 """The keys of a finished site, as data: which roles see each, its type and its meaning. Pure.
 
 The plan cuts a site by this table, and tools/docs.py writes the argument specs of the roles from
-it. What the inventory may say of a site is SITE_KEYS in _site.
+it. What the inventory may say of a site is SITE_KEYS in _site; a key that the roles see as it was
+given has its row there alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
@@ -19,35 +19,20 @@ from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     FRONTS,
     TRANSPORTS,
 )
-from ansible_collections.pyweb.stack.plugins.module_utils._site import OVERRIDES
-
-# What an item of each list is for: the role app, that of a back, that of a front; or a site that
-# runs inside its front.
-APP, BACK, INSIDE, FRONT = "app", "back", "embedded", "front"
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A key: who sees it, and its option in Ansible's argument specs.
-
-    needed: of those, the ones whose specs ask for it, since their templates need a value.
-    words: what it means to one of them, where that differs.
-
-    Both name a role, or what an item is for.
-    """
-
-    seen_by: tuple[str, ...]
-    option: dict[str, Any]
-    description: str | list[str]
-    needed: tuple[str, ...] = ()
-    words: dict[str, str | list[str]] = field(default_factory=dict)
-
-
-RUNS = (BACK, INSIDE)
-# Their templates have the numbers of processes; the runners of the others read them from variables.
-RENDERING = ("back_uwsgi", "back_mod_wsgi", INSIDE)
-STR, INT, BOOL, DICT = ({"type": kind} for kind in ("str", "int", "bool", "dict"))
-TEXTS = {"type": "list", "elements": "str"}
+from ansible_collections.pyweb.stack.plugins.module_utils._keys import (
+    APP,
+    BACK,
+    BOOL,
+    DICT,
+    FRONT,
+    INSIDE,
+    INT,
+    RUNS,
+    STR,
+    TEXTS,
+    Finished,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._site import OVERRIDES, SITE_KEYS
 
 
 def _option(description: str | list[str], option: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -196,12 +181,6 @@ FINISHED = {
         "same version.",
         (APP,),
     ),
-    "python": Finished(
-        (APP,),
-        STR,
-        "Interpreter of the virtual environment, a name or an absolute path.",
-        (APP,),
-    ),
     "release": Finished(
         (APP, *RUNS),
         {**DICT, "options": RELEASE},
@@ -243,23 +222,6 @@ FINISHED = {
     ),
     "build": Finished(
         (APP,), {**STR, "default": ""}, "What is built, in words, for the run to say so."
-    ),
-    "memory_max": Finished(
-        (APP,),
-        STR,
-        "Memory of all that runs for the site, such as C(512M). The default is that of all sites "
-        "together, 80 % of the host.",
-    ),
-    "cpu_quota": Finished(
-        (APP,),
-        STR,
-        "Processor time of all that runs for the site, such as C(150%). By default sites get equal "
-        "shares where it is short.",
-    ),
-    "tasks_max": Finished(
-        (APP,),
-        INT,
-        "Processes and threads of the site. The default is 15 % of what the host can have.",
     ),
     "server_names": Finished(
         (FRONT,),
@@ -336,33 +298,18 @@ FINISHED = {
             "C(PYWEB_MAX_REQUESTS).",
         },
     ),
-    "environment": Finished(
-        RUNS,
-        DICT,
-        "Environment variables of the application, names to strings.",
-    ),
-    "secrets": Finished(
-        RUNS,
-        {**DICT, "no_log": True},
-        "Environment variables that no log, diff or other account sees, names to strings.",
-    ),
     "target": Finished(
         (BACK,),
         DICT,
         "What to ask once the site was started, as M(pyweb.stack.probe) takes it. A change after "
         "which it is not healthy is undone.",
     ),
-    "processes": Finished(RUNS, INT, "Worker processes.", RENDERING),
-    "threads": Finished(RUNS, INT, "Threads of each process.", RENDERING),
     "error_timeout": Finished(
         RUNS, INT, "Seconds of an application's silence until an error is answered.", RUNS
     ),
     "start_timeout": Finished(RUNS, INT, "Seconds that the site may take to start; without it 30."),
     "stop_timeout": Finished(
         (BACK,), INT, "Seconds until what is left of a stopping service is killed.", (BACK,)
-    ),
-    "max_requests": Finished(
-        RUNS, INT, "Requests before a process is replaced; 0 for never.", RENDERING
     ),
     "static": Finished(
         (FRONT,),
@@ -385,19 +332,6 @@ FINISHED = {
         "Seconds until a back that was down is asked again; 0 for at once.",
         (FRONT,),
     ),
-    "max_body_size": Finished(
-        (FRONT,),
-        INT,
-        "Bytes of the largest request body.",
-        (FRONT,),
-        {
-            "front_cherokee": "Bytes of the largest request body. Cherokee has one size for all "
-            "sites of a server name, so it "
-            "takes the largest of theirs.",
-            "front_lighttpd": "Bytes of the largest request body. lighttpd counts in KiB, so the "
-            "size is rounded up.",
-        },
-    ),
     "tls": Finished(
         (FRONT,),
         {**DICT, "options": TLS},
@@ -417,6 +351,8 @@ FINISHED = {
         },
     ),
 }
+# Those that a role sees as the inventory has them.
+FINISHED.update({name: key.finished for name, key in SITE_KEYS.items() if key.finished is not None})
 
 
 def keys_of(seer: str) -> tuple[str, ...]:
@@ -444,6 +380,7 @@ def options_of(role: str, seer: str) -> dict[str, dict[str, Any]]:
     for name in keys_of(seer):
         key = FINISHED[name]
         words = key.words.get(role) or key.words.get(seer) or key.description
+        words = words or f"{SITE_KEYS[name].meaning[:1].upper()}{SITE_KEYS[name].meaning[1:]}."
         choices = choices_of(role, name)
         found[name] = {
             "description": words,

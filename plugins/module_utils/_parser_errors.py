@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.pyweb.stack.plugins.module_utils._catalog import FRONTS
+
 # How the parsers name a place. Where one line names several, each includes the next, and the last
 # is where the fault is.
 PLACES = (
-    re.compile(r"on line (?P<line>\d+) of (?P<path>/[^\s:]+)"),  # Apache httpd
-    re.compile(r"source: (?P<path>/\S+) line: (?P<line>\d+)"),  # lighttpd
-    re.compile(r"(?P<path>/[^\s:]+):(?P<line>\d+)\b"),  # nginx, systemd
+    *(re.compile(front.place) for front in FRONTS.values() if front.place),
+    re.compile(r"(?P<path>/[^\s:]+):(?P<line>\d+)\b"),  # systemd's, too
 )
-# lighttpd names the file of the fault first, and then, a line each, the files that include it.
-INCLUDING = PLACES[1]
+# These come, a line each, after the place of the fault, from the files that include it.
+INCLUDING = [re.compile(front.place) for front in FRONTS.values() if front.place_first]
 AROUND = 2
 MOST = 5
 
@@ -41,9 +42,10 @@ def _places(words: str, texts: dict[str, str]) -> list[tuple[str, int]]:
     included = False
     for sentence in words.splitlines():
         place = _place(sentence, texts)
-        if place is None or (included and INCLUDING.search(sentence)):
+        including = any(pattern.search(sentence) for pattern in INCLUDING)
+        if place is None or (included and including):
             continue
-        included = included or bool(INCLUDING.search(sentence))
+        included = included or including
         if place not in found:
             found.append(place)
     return found

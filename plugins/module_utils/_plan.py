@@ -36,13 +36,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils._conflicts import (
     refuse_unserved,
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._faults import Faults, kind_of, nearest
-from ansible_collections.pyweb.stack.plugins.module_utils._finished import (
-    APP,
-    BACK,
-    FRONT,
-    INSIDE,
-    keys_of,
-)
+from ansible_collections.pyweb.stack.plugins.module_utils._finished import keys_of
+from ansible_collections.pyweb.stack.plugins.module_utils._keys import APP, BACK, FRONT, INSIDE
 from ansible_collections.pyweb.stack.plugins.module_utils._layout import (
     HTTP_PORT,
     SITES_ROOT,
@@ -479,7 +474,7 @@ def _cut(sites: list[Site], host: Host) -> dict[str, Any]:
 
     def part(seer: str, chosen: list[Site]) -> list[dict[str, Any]]:
         keys = keys_of(seer)
-        return [{key: getattr(site, key) for key in keys} for site in chosen]
+        return [{key: site.value(key) for key in keys} for site in chosen]
 
     backs = (
         [back for back in BACKS if any(site.back == back for site in sites)]

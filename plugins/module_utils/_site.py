@@ -9,7 +9,7 @@ what does not keep to them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Callable
 
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import FRONTS
@@ -20,6 +20,16 @@ from ansible_collections.pyweb.stack.plugins.module_utils._faults import (
     kind_of,
     nearest,
     shown,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._keys import (
+    APP,
+    DICT,
+    FRONT,
+    INT,
+    RENDERING,
+    RUNS,
+    STR,
+    Finished,
 )
 
 # Accounts of a Debian host; a site is named after its account, so it must not be one of these.
@@ -462,11 +472,15 @@ REQUIRED = object()
 
 @dataclass(frozen=True)
 class Key:
-    """A key of a mapping: how its value is checked, its default, and what it means."""
+    """A key of a mapping: how its value is checked, its default, and what it means.
+
+    finished: who sees it as it was given, where nothing is decided from it.
+    """
 
     check: Callable[[Any], Any]
     default: Any
     meaning: str
+    finished: Finished | None = None
 
 
 SOURCES: dict[str, Callable[[Any], str]] = {
@@ -549,40 +563,76 @@ SITE_KEYS = {
         text(PYTHON, "a Python interpreter such as python3 or /usr/bin/python3.13"),
         "python3",
         "interpreter of the virtual environment",
+        Finished((APP,), STR, needed=(APP,)),
     ),
-    "environment": Key(_variables, {}, "environment variables of the application"),
-    "secrets": Key(_variables, {}, "environment variables that no log, diff or other account sees"),
-    "processes": Key(number(1, 1024, "processes"), 2, "worker processes"),
-    "threads": Key(number(1, 1024, "threads"), 4, "threads of each process"),
+    "environment": Key(
+        _variables, {}, "environment variables of the application", Finished(RUNS, DICT)
+    ),
+    "secrets": Key(
+        _variables,
+        {},
+        "environment variables that no log, diff or other account sees",
+        Finished(RUNS, {**DICT, "no_log": True}),
+    ),
+    "processes": Key(
+        number(1, 1024, "processes"), 2, "worker processes", Finished(RUNS, INT, needed=RENDERING)
+    ),
+    "threads": Key(
+        number(1, 1024, "threads"),
+        4,
+        "threads of each process",
+        Finished(RUNS, INT, needed=RENDERING),
+    ),
     "request_timeout": Key(
         number(1, 86400, "seconds"),
         60,
         "seconds until a silent application is given up; a transfer may last longer",
     ),
     "max_requests": Key(
-        number(0, 10**9, "requests"), 0, "requests before a process is replaced; 0: never"
+        number(0, 10**9, "requests"),
+        0,
+        "requests before a process is replaced; 0: never",
+        Finished(RUNS, INT, needed=RENDERING),
     ),
     "memory_max": Key(
         optional(_memory),
         None,
         "memory of all that runs for the site, such as 512M; none: 80 % of the host for all sites "
         "together",
+        Finished((APP,), STR),
     ),
     "cpu_quota": Key(
         optional(_cpu),
         None,
         "processor time of all that runs for the site, such as 150%; none: an equal share where it "
         "is short",
+        Finished((APP,), STR),
     ),
     "tasks_max": Key(
         optional(number(16, 4194304, "processes and threads")),
         None,
         "processes and threads of the site; none: 15 % of what the host can have",
+        Finished((APP,), INT),
     ),
     "static": Key(
         lambda value: value, [], "files that the front serves: a list of url, path, max_age"
     ),
-    "max_body_size": Key(number(1, 2**40, "bytes"), 10485760, "bytes of the largest request body"),
+    "max_body_size": Key(
+        number(1, 2**40, "bytes"),
+        10485760,
+        "bytes of the largest request body",
+        Finished(
+            (FRONT,),
+            INT,
+            needed=(FRONT,),
+            words={
+                "front_cherokee": "Bytes of the largest request body. Cherokee has one size for "
+                "all sites of a server name, so it takes the largest of theirs.",
+                "front_lighttpd": "Bytes of the largest request body. lighttpd counts in KiB, so "
+                "the size is rounded up.",
+            },
+        ),
+    ),
     "tls": Key(
         lambda value: value,
         None,
@@ -663,6 +713,7 @@ class Site:
     health: dict[str, Any]
     extra: Any  # raw text by front; once derived, that of its own front
     state: str
+    more: dict[str, Any]  # keys from which nothing is decided
 
     # What the plan derives; see _finished for the meaning of each.
     script_name: str = field(init=False)
@@ -692,6 +743,10 @@ class Site:
     published: list[str] = field(init=False)
     passed: list[str] = field(init=False)
 
+    def value(self, key: str) -> Any:
+        """What a role sees of a key."""
+        return self.more[key] if key in self.more else getattr(self, key)
+
 
 def check_site(faults: Faults, number_of_site: int, raw: Any) -> Site | None:
     """Check one site and fill in its defaults; what is wrong goes to faults. Returns None where it
@@ -706,7 +761,11 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> Site | None:
     name = raw.get("name")
     label = name if isinstance(name, str) and name and name.isprintable() else str(number_of_site)
     where = f"sites[{label}]."
-    site = Site(label=label, **_check_keys(faults, where, raw, SITE_KEYS))
+    given = _check_keys(faults, where, raw, SITE_KEYS)
+    typed = {each.name for each in fields(Site)}
+    more = {key: value for key, value in given.items() if key not in typed}
+    decided = {key: value for key, value in given.items() if key in typed}
+    site = Site(label=label, more=more, **decided)
     if site.server_names is not None:
         site.server_names = list(dict.fromkeys(site.server_names))
     if isinstance(site.requirements, str) and "package" in (site.source or {}):

@@ -10,13 +10,21 @@ from dataclasses import fields
 
 import pytest
 from ansible_collections.pyweb.stack.plugins.module_utils._faults import Faults, nearest
-from ansible_collections.pyweb.stack.plugins.module_utils._finished import FINISHED
+from ansible_collections.pyweb.stack.plugins.module_utils._finished import (
+    FINISHED,
+    options_of,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._keys import FRONT, INT, Finished
+from ansible_collections.pyweb.stack.plugins.module_utils._plan import plan
 from ansible_collections.pyweb.stack.plugins.module_utils._site import (
     SITE_KEYS,
+    Key,
     Site,
     check_site,
+    number,
 )
 
+PACKAGE = {"source": {"package": "shop==1"}}
 MINIMAL = {"name": "shop", "application": "shop.wsgi:application", "source": {"path": "/src"}}
 
 
@@ -28,8 +36,24 @@ def checked(**values):
 
 def test_a_site_has_every_key_of_the_inventory_and_every_one_that_a_role_sees():
     given = {field.name for field in fields(Site) if field.init}
-    assert given == {*SITE_KEYS, "label"}
+    assert given <= {*SITE_KEYS, "label", "more"}
     assert set(FINISHED) <= {field.name for field in fields(Site)}
+
+
+def test_a_key_from_which_nothing_is_decided_is_one_row(monkeypatch):
+    """The role sees it as it was given; tools/docs.py writes its spec from the same row."""
+    row = Key(number(1, 9, "mottos"), 3, "mottos of the site", Finished((FRONT,), INT))
+    monkeypatch.setitem(SITE_KEYS, "mottos", row)
+    monkeypatch.setitem(FINISHED, "mottos", row.finished)
+    for given, seen in (({}, 3), ({"mottos": 5}, 5)):
+        planned = plan({"front": "nginx", "sites": [{**MINIMAL, **PACKAGE, **given}]})
+        assert planned["front_nginx_sites"][0]["mottos"] == seen
+    assert "mottos" not in planned["back_uwsgi_sites"][0]
+    assert options_of("front_nginx", FRONT)["mottos"] == {
+        "description": "Mottos of the site.",
+        "type": "int",
+    }
+    assert checked(mottos=12)[1]
 
 
 def test_defaults():
@@ -37,6 +61,7 @@ def test_defaults():
     assert not faults
     assert site == {
         **MINIMAL,
+        "more": {},
         "server_names": [],
         "mount": "/",
         "back": None,

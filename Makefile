@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 release ?= 13
+releases := $(shell sed -n 's/^RELEASES = {\(.*\)}/\1/p' plugins/module_utils/_catalog.py | grep -o '[0-9]*')
 scenarios := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -25,13 +26,13 @@ help: ## say what there is (the default)
 	@echo "  back       uwsgi, flup, gunicorn, mod_wsgi (default: uwsgi)"
 	@echo "  link       embedded, uwsgi, http, fastcgi, scgi (default: the best for the pair)"
 	@echo "  transport  unix, tcp (default: unix)"
-	@echo "  release    12, 13: of Debian (default: 13)"
+	@echo "  release    $(releases): of Debian (default: 13)"
 	@echo "Variables of all:"
 	@echo "  PYTHON            makes the virtual environment; 3.11 or newer (default: python3)"
-	@echo "  PYWEB_BASE_IMAGE  a Docker image of Debian to start from, {release} in it meaning 12 or 13"
+	@echo "  PYWEB_BASE_IMAGE  a Docker image of Debian to start from, {release} in it meaning each release"
 	@echo "                    (default: one made by mmdebstrap)"
 	@echo "  PYWEB_CHEROKEE_PACKAGE"
-	@echo "                    a package file of Cherokee, {release} in it meaning 12 or 13; Debian carries none, so without"
+	@echo "                    a package file of Cherokee, {release} in it meaning each release; Debian carries none, so without"
 	@echo "                    it the scenario cherokee is skipped"
 	@echo "  PYWEB_PREFIX      begins the containers' names (default: pyweb)"
 
@@ -58,13 +59,13 @@ unit: venv ## run the unit tests; ARGS go to pytest
 cores: build ## run sanity and the unit tests on ansible-core 2.19 to the newest candidate, as far as their Pythons are here
 	@tools/cores $(ARGS)
 
-molecule: $(scenarios) ## run all scenarios, each with an idempotence check, in containers of Debian 12 and 13
+molecule: $(scenarios) ## run all scenarios, each with an idempotence check, in containers of every release of Debian
 
 # Why a scenario cannot run here, if it cannot; tools/test looks for the word at the beginning of the line.
 skip_cherokee = $(if $(PYWEB_CHEROKEE_PACKAGE),,PYWEB_CHEROKEE_PACKAGE names no package of Cherokee, and Debian carries none)
 
 $(scenarios): venv docker
-	@$(if $(skip_$@),echo "SKIPPED $@: $(skip_$@)",tools/image 12 && tools/image 13 && molecule test -s $@)
+	@$(if $(skip_$@),echo "SKIPPED $@: $(skip_$@)",$(foreach release,$(releases),tools/image $(release) &&) molecule test -s $@)
 
 venv: .venv/stamp ## make the virtual environment, .venv, from the lock
 
@@ -74,7 +75,7 @@ venv: .venv/stamp ## make the virtual environment, .venv, from the lock
 docker: ## see that a Docker engine answers; install and start one if not (as root)
 	@tools/docker
 
-image: venv docker ## make the image of Debian (release=12 or 13) that containers start from, unless it is there
+image: venv docker ## make the image of Debian (release=13) that containers start from, unless it is there
 	@tools/image $(release)
 
 lock: venv ## lock the newest versions of what requirements.in names
@@ -84,7 +85,7 @@ lock: venv ## lock the newest versions of what requirements.in names
 changelog: venv ## write CHANGELOG.md and changelogs/changelog.yaml from the fragments
 	antsibull-changelog release --refresh --reload-plugins --date $$(date +%F)
 
-bench: venv docker ## measure the wrapper's cost a request, and a converge beside a shell script (release=12 or 13)
+bench: venv docker ## measure the wrapper's cost a request, and a converge beside a shell script (release=13)
 	@benchmarks/wrapper
 	@tools/image $(release)
 	@benchmarks/converge
@@ -94,5 +95,5 @@ clean: ## remove the containers
 	    xargs --no-run-if-empty docker rm --force --volumes
 
 distclean: clean ## remove the images, the cache and the virtual environment, too
-	@docker image rm --force pyweb-debian:12 pyweb-debian:13 pyweb-base:12 pyweb-base:13
+	@docker image rm --force $(foreach release,$(releases),pyweb-debian:$(release) pyweb-base:$(release))
 	rm -rf .venv .cache

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._certificates import stays
 from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry, digest, read
+from ansible_collections.pyweb.stack.plugins.module_utils._layout import SOCKETS_ROOT
 from ansible_collections.pyweb.stack.plugins.module_utils._packages import STATUS, installed
 from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import (
     foreign_account,
@@ -85,6 +86,18 @@ def note(parameters: dict[str, Any], change: Change) -> dict[str, Any]:
     }
 
 
+def lasting(parameters: dict[str, Any]) -> list[tuple[str, str]]:
+    """Kind and name of the accounts and directories that a set has all the time; those of sockets
+    come and go with them.
+    """
+    return [
+        (kind, item[key])
+        for kind, key in (("accounts", "name"), ("directories", "path"))
+        for item in parameters[kind]
+        if not item[key].startswith(f"{SOCKETS_ROOT}/")
+    ]
+
+
 def differences(inputs: dict[str, str]) -> list[str]:
     """What keeps a host from being as its last run left it, in words; the first that is found.
 
@@ -125,10 +138,9 @@ def _gone(record: Record) -> Iterator[str]:
     yield from (
         f"the package {name} is missing" for name in noted["packages"] if name not in present
     )
-    for kind, key in (("accounts", "name"), ("directories", "path")):
-        for item in noted[kind]:
-            if not is_there(kind, item[key]):
-                yield f"{item[key]} is missing"
+    for kind, name in lasting(noted):
+        if not is_there(kind, name):
+            yield f"{name} is missing"
     yield from (f"the release of {name} is missing" for name in missing_of(noted["releases"]))
 
 

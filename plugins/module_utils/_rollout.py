@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._change import Change
-from ansible_collections.pyweb.stack.plugins.module_utils._comparison import note
+from ansible_collections.pyweb.stack.plugins.module_utils._comparison import lasting, note
 from ansible_collections.pyweb.stack.plugins.module_utils._handover import (
     MARK,
     Held,
@@ -175,10 +175,9 @@ class Rollout:
             return []
         items = self._change.record.items
         return [
-            item[key]
-            for kind, key in (("accounts", "name"), ("directories", "path"))
-            for item in self._parameters[kind]
-            if item[key] in items[kind] and item[key] not in self._there[kind]
+            name
+            for kind, name in lasting(self._parameters)
+            if name in items[kind] and name not in self._there[kind]
         ]
 
     def unwanted(self) -> list[str]:

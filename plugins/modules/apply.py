@@ -363,7 +363,7 @@ attributes:
   platform:
     support: full
     platforms: debian
-    description: Debian 12 and 13.
+    description: The releases of Debian that the README names.
 author: The pyweb.stack founders (@pyweb)
 """
 

@@ -39,7 +39,7 @@ attributes:
   platform:
     support: full
     platforms: debian
-    description: Debian 12 and 13.
+    description: The releases of Debian that the README names.
 seealso:
   - module: pyweb.stack.apply
   - module: pyweb.stack.plan

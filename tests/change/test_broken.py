@@ -315,7 +315,36 @@ def test_a_unit_that_was_stopped_and_a_file_that_was_changed(host):
     )
     assert host.shell(f"systemctl is-active {unit}") == "inactive\n", "--check changes nothing"
     assert host.play().changed > 0
-    assert host.play().changed == 0
+    assert_unchanged(host.play())
+
+
+def assert_unchanged(run) -> None:
+    """One call has found the host as it was left, and no role was gone into."""
+    assert run.changed == 0
+    assert "pyweb.stack.app" not in run.words
+
+
+# Each on one front.
+LOSSES = {
+    "apache": ["userdel --force one", "chmod 0644 /etc/pyweb/one/*.secrets"],
+    "nginx": ["rm --recursive /srv/www/two/releases"],
+    "lighttpd": [
+        "rm --recursive /var/cache/pyweb/two",
+        "systemctl stop pyweb-two-flup-scgi-unix.socket",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("front", "loss"), [(front, loss) for front, losses in LOSSES.items() for loss in losses]
+)
+def test_what_somebody_took_away_is_there_again(host, front, loss):
+    if host.front != front:
+        pytest.skip(f"it is a test of front {front}")
+    host.shell(loss)
+    assert host.play().changed > 0
+    assert_unchanged(host.play())
+    assert host.ask("one.test").status_code == host.ask("two.test").status_code == 200
 
 
 def test_a_port_that_another_program_has(host):

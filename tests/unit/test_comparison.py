@@ -115,6 +115,12 @@ def test_a_host_that_is_as_it_was_left_has_no_difference(world):
     assert differences(INPUTS) == []
 
 
+def test_the_directory_of_a_socket_may_be_gone(world):
+    keep(world, directories=[{"path": "/run/pyweb/shop", "site": "shop", "holds": "ours"}])
+    world.lost.add("/run/pyweb/shop")
+    assert differences(INPUTS) == []
+
+
 def test_what_is_noted_holds_no_content(world):
     noted = (world.root / "records" / "front_x.json").read_text()
     assert str(world.file) in noted

@@ -89,9 +89,11 @@ class Record:
         self.items[kind].pop(key, None)
 
     def save(self) -> None:
-        """Write the record, if it changed; a record of nothing is removed."""
+        """Write the record, if it changed; a record of nothing is removed. A set that owns nothing,
+        since all its sites are inside their front, has noted that.
+        """
         text = as_text(self.data)
-        if not any(self.items.values()):
+        if not any(self.items.values()) and not self.noted:
             self._path.unlink(missing_ok=True)
         elif text != self._saved:
             write_json(self._path, self.data)

@@ -99,6 +99,8 @@ class Retirement:
         change.swap(different)
         run(["systemctl", "daemon-reload"])
         record = change.record
+        if record.name not in self._parameters["sets"]:
+            record.noted = {}
         former = {}
         for unit in self.going["units"]:
             former[unit] = record.items["units"][unit].get("before", {})

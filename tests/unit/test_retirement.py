@@ -169,3 +169,13 @@ def test_folders_go_where_they_are_empty(tmp_path):
     )
     remove_folders([])
     assert (empty.exists(), full.exists(), records()) == (False, True, [])
+
+
+@pytest.mark.parametrize(("sets", "stays"), [(["back_x"], True), ([], False)])
+def test_what_a_set_has_noted_goes_with_the_set(sets, stays):
+    record = a_record("back_x")
+    record.noted = {"inputs": "all of its sites are inside their front"}
+    record.save()
+    for each in records():
+        Retirement(each, {**ALL, "sets": sets}).clear()
+    assert [each.name for each in records()] == (["back_x"] if stays else [])

@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pyweb.stack.plugins.plugin_utils._inputs import inputs
+
+# Of a plan, what is asked here.
+NEEDED = ("asks", "remove_data", "remove_packages", "sets", "upstreams")
 
 
 class ActionModule(ActionBase):
@@ -15,7 +19,15 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        plan = self._task.args["plan"]
+        _checked, arguments = self.validate_argument_spec(
+            {"plan": {"type": "dict", "required": True}}
+        )
+        plan = arguments["plan"]
+        if lacking := [key for key in NEEDED if key not in plan]:
+            raise AnsibleActionFail(
+                f"plan: it has no {', '.join(lacking)}; give the plan that pyweb.stack.plan has "
+                "returned: plan: {{ pyweb_planned.plan }}"
+            )
         if plan["asks"] or plan["remove_data"] or plan["remove_packages"]:
             result.update(changed=False, same=False, differences=["the run is to ask the host"])
             return result

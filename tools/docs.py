@@ -24,6 +24,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / ".ansible" / "collections"), str(ROOT / "tests" / "conformance")]
 
+from ansible_collections.pyweb.stack.plugins.module_utils._acme import ACME_KEYS, DNS_KEYS
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     BACKS,
     EMBEDDED,
@@ -34,6 +35,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     transports_of,
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._finished import INSIDE, options_of
+from ansible_collections.pyweb.stack.plugins.module_utils._keys import APP, BACK, FRONT
 from ansible_collections.pyweb.stack.plugins.module_utils._site import (
     HEALTH_KEYS,
     REQUIRED,
@@ -107,13 +109,18 @@ def site_table() -> str:
     within = {
         "static": ("static[]", STATIC_KEYS),
         "tls": ("tls", TLS_KEYS),
+        "tls.acme": ("tls.acme", ACME_KEYS),
+        "tls.acme.dns": ("tls.acme.dns", DNS_KEYS),
         "health": ("health", HEALTH_KEYS),
     }
-    rows = []
-    for name, key in SITE_KEYS.items():
-        rows.append(row(name, key))
-        prefix, keys = within.get(name, ("", {}))
-        rows += [row(f"{prefix}.{inner}", inner_key) for inner, inner_key in keys.items()]
+
+    def rows_of(prefix, keys):
+        for name, key in keys.items():
+            yield row(f"{prefix}{name}", key)
+            inner, inner_keys = within.get(f"{prefix}{name}", ("", {}))
+            yield from rows_of(f"{inner}.", inner_keys)
+
+    rows = list(rows_of("", SITE_KEYS))
     return table(["Key", "Default", "Meaning"], rows)
 
 
@@ -170,7 +177,9 @@ Spec.add_representer(list, plain_list)
 def spec_text(role: str) -> str:
     """A role's argument specs with the keys of its sites."""
     text = (ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
-    parts = {f"{role}_sites": role.partition("_")[0]}
+    seer = role.partition("_")[0]
+    # Others have keys of their own.
+    parts = {f"{role}_sites": seer} if seer in (APP, BACK, FRONT) else {}
     if f"{role}_embedded_sites:" in text:
         parts[f"{role}_embedded_sites"] = INSIDE
     indent = " " * 10

@@ -142,14 +142,16 @@ def render(templar, path: Path, variables: dict, site: dict | None) -> str:
 
 
 def _pairs(item: dict) -> list[dict]:
-    """The certificate and key of each site that has TLS."""
-    keys = ("certificate", "key", "names", "chain", "private_key", "self_signed")
+    """The certificates and keys of the sites that have TLS; several sites may share a pair."""
+    keys = ("certificate", "key", "names", "chain", "private_key", "self_signed", "lineage")
     common = {key: value for key, value in item.items() if key != "each"}
-    tls = [(site["name"], site["tls"]) for site in item["each"] if site.get("tls")]
-    return [
-        {**common, "site": name, **{key: known[key] for key in keys if known.get(key) is not None}}
-        for name, known in tls
-    ]
+    pairs: dict[str, dict] = {}
+    for site in item["each"]:
+        known = site.get("tls") or {}
+        pair = {key: known[key] for key in keys if known.get(key) is not None}
+        if pair:
+            pairs.setdefault(pair["certificate"], {**common, "site": site["name"], **pair})
+    return list(pairs.values())
 
 
 def _expand(item: dict, fields: tuple[str, ...]) -> list[dict]:

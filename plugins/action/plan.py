@@ -24,6 +24,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._role_variables import
 from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place, place
 from ansible_collections.pyweb.stack.plugins.plugin_utils._certificates import (
     CertificateFault,
+    authorities,
     examine,
     read,
 )
@@ -193,6 +194,13 @@ class ActionModule(ActionBase):
                 if isinstance(site, dict) and site.get("state") != "absent"
                 else None
             )
+            if authority := _authority(tls):
+                where = f"sites[{site.get('name')}].tls.acme.ca_certificates"
+                try:
+                    text = read(self._loader, authority, task_vars.get("inventory_dir") or ".")
+                    found[site.get("name")] = {"authority": authorities(text)}
+                except (OSError, CertificateFault) as fault:
+                    faults.append(f"{where}: {fault}")
             given = (
                 {key: tls.get(key) for key in ("certificate", "key")}
                 if isinstance(tls, dict)
@@ -220,6 +228,13 @@ class ActionModule(ActionBase):
                 except CertificateFault as fault:
                     faults.append(f"sites[{site.get('name')}].tls.{fault.key}: {fault}")
         return found, faults
+
+
+def _authority(tls) -> str | None:
+    """What a site's `tls` says of the certificates that vouch for its CA."""
+    acme = tls.get("acme") if isinstance(tls, dict) else None
+    given = acme.get("ca_certificates") if isinstance(acme, dict) else None
+    return given if isinstance(given, str) and given else None
 
 
 def _debian(task_vars) -> int | None:

@@ -113,4 +113,17 @@ options:
           - The target is asked over TLS then, by the name in O(targets[].host), and is not healthy
             with another certificate. Only with O(targets[].link=http).
         type: path
+      plain:
+        description: Where the target answers without TLS, as long as there is no
+          O(targets[].certificate) yet.
+        type: dict
+        suboptions:
+          host:
+            description: The address, or a name of it.
+            type: str
+            default: 127.0.0.1
+          port:
+            description: The port.
+            type: int
+            default: 80
 """

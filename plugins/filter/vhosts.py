@@ -31,7 +31,7 @@ RETURN = """
 _value:
   description:
     - Virtual hosts, each with C(names), C(kind) (exact, wildcard or catch-all) and its C(sites),
-      the shortest mount first.
+      the shortest mount first; and what these share, C(tls) and C(challenges).
     - Exact names come first, then wildcards, the longest first, then the catch-all, whose C(names)
       is empty.
   type: list

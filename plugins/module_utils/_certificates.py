@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._host import execute, read
@@ -30,6 +31,7 @@ BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", 
 SELF_SIGNED_DAYS = 397
 # A pair is made anew when so much of its lifetime is left.
 RENEW_AT = 1 / 3
+SHORT = 10 * 86400  # seconds
 
 REQUEST = """[req]
 prompt = no
@@ -64,6 +66,17 @@ class Pair:
     def left(self, now: float) -> float:
         """How much of its lifetime is left, from 1 to 0."""
         return max(0.0, (self.ends - now) / (self.ends - self.begins))
+
+    def renewed_at(self) -> float:
+        """When so many seconds are left, it is renewed: a third of its lifetime, half of a short
+        one.
+        """
+        lifetime = self.ends - self.begins
+        return lifetime / (3 if lifetime > SHORT else 2)
+
+    def overdue(self, now: float) -> bool:
+        """Whether half of the time is over in which it should have been renewed."""
+        return self.ends - now < self.renewed_at() / 2
 
 
 def covers(pattern: str, name: str) -> bool:
@@ -204,30 +217,65 @@ def make(site: str, names: list[str]) -> tuple[bytes, bytes]:
     return begin + certificate, key
 
 
+def issued(lineage: str) -> tuple[bytes, bytes] | None:
+    """The newest pair that certbot keeps in a directory, if there is one."""
+    try:
+        chain, key = (Path(lineage, name).read_bytes() for name in ("fullchain.pem", "privkey.pem"))
+    except OSError:
+        return None
+    return chain, key
+
+
+def served(item: dict[str, Any]) -> tuple[bytes | None, bytes | None]:
+    """The pair that a front reads now."""
+    chain, key = (read(item[part]) for part in ("certificate", "key"))
+    return (chain.content if chain else None), (key.content if key else None)
+
+
+def why_unusable(pair: tuple[bytes, bytes]) -> str | None:
+    """Why no server could be given a pair, or no client would take it, if so."""
+    try:
+        try_pair(*pair, [])
+    except PairError as error:
+        return str(error)
+    return None
+
+
+def usable(item: dict[str, Any]) -> bool:
+    """Whether clients take the pair that a front reads now."""
+    chain, key = served(item)
+    try:
+        try_pair(chain or b"", key or b"", item["names"])
+    except PairError:
+        return False
+    return True
+
+
 def certificate_files(
     certificates: list[dict[str, Any]], check_mode: bool = False
 ) -> list[dict[str, Any]]:
-    """The files of pairs that are given, or that the host makes; what somebody else keeps is none
-    of the set's.
+    """The files of pairs that are given, that the host makes, or that a CA has issued; what
+    somebody else keeps is none of the set's.
     """
     found = []
     for item in certificates:
         chain, key = item["chain"], item["private_key"]
-        if item["self_signed"]:
-            now = [
-                entry.content if entry else None
-                for entry in (read(item["certificate"]), read(item["key"]))
-            ]
+        if item["lineage"]:
+            # As long as the CA has issued none that a client could take, what is served stays.
+            newest = issued(item["lineage"])
+            pair = served(item) if newest is None or why_unusable(newest) else newest
+            chain, key = (part and part.decode().strip() for part in pair)
+        elif item["self_signed"]:
             try:
                 chain, key = (
                     part.decode().strip()
-                    for part in kept_or_made(item["site"], item["names"], *now)
+                    for part in kept_or_made(item["site"], item["names"], *served(item))
                 )
             except FileNotFoundError:
                 if not check_mode:  # where openssl is to be installed, too
                     raise
                 chain = key = ""
-        if chain is not None:
+        if chain is not None and key is not None:
             common = {
                 "target": None,
                 "owner": "root",

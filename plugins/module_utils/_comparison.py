@@ -14,7 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.pyweb.stack.plugins.module_utils._certificates import stays
+from ansible_collections.pyweb.stack.plugins.module_utils._certificates import (
+    issued,
+    served,
+    stays,
+)
 from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry, digest, read
 from ansible_collections.pyweb.stack.plugins.module_utils._layout import SOCKETS_ROOT
 from ansible_collections.pyweb.stack.plugins.module_utils._packages import STATUS, installed
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
 
 # The arguments of M(pyweb.stack.apply) that are noted as they are; none of them holds a secret.
 NOTED = (
+    "check",
     "packages",
     "ports",
     "accounts",
@@ -61,7 +66,10 @@ NOTED = (
     "targets",
     "verify",
 )
-PAIR = ("site", "certificate", "key", "names")
+# Of the pairs that the host keeps up to date; they hold no key.
+PAIR = (
+    "site", "certificate", "key", "names", "group", "self_signed", "lineage", "chain", "private_key"
+)  # fmt: skip
 
 
 def note(parameters: dict[str, Any], change: Change) -> dict[str, Any]:
@@ -81,7 +89,7 @@ def note(parameters: dict[str, Any], change: Change) -> dict[str, Any]:
         "pairs": [
             {key: item[key] for key in PAIR}
             for item in parameters["certificates"]
-            if item["self_signed"]
+            if item["self_signed"] or item["lineage"]
         ],
     }
 
@@ -152,11 +160,10 @@ def _drift(record: Record, up: list[str]) -> Iterator[str]:
         if (found and found.sealed()) != (Entry.decode(wanted) if wanted else None):
             yield f"{path} was changed"
     for pair in noted["pairs"]:
-        served = [
-            (entry and entry.content) or b""
-            for entry in map(read, (pair["certificate"], pair["key"]))
-        ]
-        if not stays(pair["names"], *served):
+        if pair["lineage"]:
+            if issued(pair["lineage"]) != served(pair):
+                yield f"{pair['certificate']} is not the newest one"
+        elif not stays(pair["names"], *(part or b"" for part in served(pair))):
             yield f"{pair['certificate']} has to be made anew"
     units = [unit_of_parameters(unit) for unit in noted["units"]]
     found_states = states([unit.name for unit in units])

@@ -112,8 +112,12 @@ TLS = {
         BOOL,
         default=False,
     ),
+    "lineage": _option(
+        "Directory in which certbot keeps the newest pair, where a CA issues it by ACME.", STR
+    ),
     "chain": _option(
-        "Text of the certificates in PEM; with none, unless self-signed, both files have to exist.",
+        "Text of the certificates in PEM; with none, unless the host makes or certbot keeps them, "
+        "both files have to exist.",
         STR,
     ),
     "private_key": _option("Text of the key in PEM.", STR, no_log=True),
@@ -337,6 +341,12 @@ FINISHED = {
         {**DICT, "options": TLS},
         "HTTPS of the site; with none it has plain HTTP alone. Sites of one server name need "
         "the same.",
+    ),
+    "challenges": Finished(
+        (FRONT,),
+        STR,
+        "Directory with the answers to a CA's challenges, which plain HTTP serves below "
+        "C(/.well-known/acme-challenge/) (RFC 8555, section 8.3).",
     ),
     "extra": Finished(
         (FRONT,),

@@ -22,6 +22,12 @@ STATE_ROOT = "/var/lib/pyweb"
 CACHE_ROOT = "/var/cache/pyweb"
 SOCKETS_ROOT = "/run/pyweb"
 CONFIGURATION_ROOT = "/etc/pyweb"
+# Of certificates by ACME: where certbot keeps them, what it is told, where it leaves the answers to
+# challenges, and what it trusts where a site names certificates of its own.
+CERTBOT_ROOT = "/etc/letsencrypt"
+ACME_ROOT = f"{CONFIGURATION_ROOT}/.acme"
+WEBROOT = f"{STATE_ROOT}/.acme"
+CA_BUNDLE = "/run/pyweb-acme.pem"
 # What the processes of sites can write to.
 WRITTEN_BY_SITES = (f"{STATE_ROOT}/", f"{CACHE_ROOT}/")
 # What the collection itself knows of a host, and its lock. Not below /run/lock, where every account
@@ -50,6 +56,16 @@ def release_of(site: str, identifier: str) -> str:
 def current_of(site: str) -> str:
     """The link to the release that is served."""
     return f"{SITES_ROOT}/{site}/current"
+
+
+def lineage_of(site: str) -> str:
+    """What certbot calls a site's certificates, each of which replaces the one before it."""
+    return f"pyweb-{site}"
+
+
+def live(lineage: str) -> str:
+    """Where certbot keeps the newest certificate of a lineage, and its key."""
+    return f"{CERTBOT_ROOT}/live/{lineage}"
 
 
 def paths_of(site: str, unit: str) -> dict[str, str]:

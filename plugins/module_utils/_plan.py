@@ -16,6 +16,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ansible_collections.pyweb.stack.plugins.module_utils._acme import (
+    leader_of,
+    refuse_two_accounts,
+    told,
+)
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     BACKS,
     DEFAULTS,
@@ -42,6 +47,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._layout import (
     HTTP_PORT,
     SITES_ROOT,
     STATE_ROOT,
+    WEBROOT,
     endpoints_of,
     is_below,
     passed,
@@ -341,25 +347,51 @@ def plan(
     """
     faults = Faults()
     host = _choose(faults, values, place or Place(), variables)
-    sites, absent = _check(faults, values.get("sites"), host, sample_source)
+    sites, absent = _check(faults, values.get("sites"), host, sample_source, debian)
     shared = {key for server in host.fronts for key in FRONTS[server].shared}
     refuse_clashes(faults, sites + absent, shared)
     refuse_disagreement(faults, sites)
+    refuse_two_accounts(faults, sites)
     if faults:
         raise PlanError(faults.lines)
     taken: set[int] = set()
     names = {name for site in sites for name in site.server_names}
     for site in sorted(sites, key=lambda site: site.name):
         _derive(site, host, (sources or {}).get(site.name, {}), runtime, taken, names)
-        site.tls = settle(site, (certificates or {}).get(site.name))
+    issued = _secure(sites, certificates or {})
     planned = _cut(sites, host)
     if any(site.tls for site in sites):
         planned["tls"] = of_host(host.profile or DEFAULTS["tls_profile"], debian)
+    if issued and host.front:
+        planned["acme_sites"] = issued
+        planned["sets"].insert(-1, "acme")  # before the front
     return {**planned, "sites": sorted(site.name for site in sites + absent), **host.removal}
 
 
+def _secure(sites: list[Site], certificates: dict[str, Any]) -> list[dict[str, Any]]:
+    """Settle the TLS of all sites. Returns what certbot is told of those that have a certificate by
+    ACME of their own.
+    """
+    by_acme = [site for site in sites if site.tls and site.tls["acme"]]
+    leaders = {site.name: leader_of(site, by_acme) for site in by_acme}
+    settled = {
+        site.name: settle(site, certificates.get(site.name), leaders.get(site.name))
+        for site in sites
+    }
+    issued = [
+        told(site, settled[site.name] or {}, certificates.get(site.name, {}).get("authority"))
+        for site in by_acme
+        if leaders[site.name] is site
+    ]
+    for site in sites:
+        acme = site.tls and site.tls["acme"]
+        site.challenges = WEBROOT if acme and acme["challenge"] == "http" else None
+        site.tls = settled[site.name]
+    return issued
+
+
 def _check(
-    faults: Faults, given: Any, host: Host, sample_source: str
+    faults: Faults, given: Any, host: Host, sample_source: str, debian: int | None
 ) -> tuple[list[Site], list[Site]]:
     """The sites that are to be there, each with its stack, and those that are not."""
     if given is None or given == []:
@@ -382,7 +414,7 @@ def _check(
                 setattr(site, name, value)
             _refuse(faults, site, host)
             without = tuple(server for server in host.fronts if not FRONTS[server].tls)
-            site.tls = check_tls(faults, site, without)
+            site.tls = check_tls(faults, site, without, debian)
             sites.append(site)
     return sites, absent
 
@@ -517,7 +549,10 @@ def _cut(sites: list[Site], host: Host) -> dict[str, Any]:
         "upstreams": [target for site in sites for target in upstreams_of(site, place)]
         if front
         else [],
-        "targets": [front_target(site, front, _through(site, host), place) for site in sites]
+        "targets": [
+            front_target(site, front, nearest_listener(host.listeners), _through(site, host), place)
+            for site in sites
+        ]
         if front
         else [],
     }

@@ -8,6 +8,7 @@ the time is over.
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
@@ -75,6 +76,13 @@ TARGET_SPEC = {
     "hint": {"type": "str"},
     "stranger": {"type": "str"},
     "certificate": {"type": "path"},
+    "plain": {
+        "type": "dict",
+        "options": {
+            "host": {"type": "str", "default": "127.0.0.1"},
+            "port": {"type": "int", "default": DEFAULT_PORTS["http"]},
+        },
+    },
 }
 
 
@@ -142,14 +150,14 @@ class Target:
         None  # a file with the certificate that it has to serve: it is asked over TLS
     )
 
-    def without_tls(self) -> Target:
-        """The same site as it was before it had TLS."""
-        return replace(
-            self,
-            scheme="http",
-            certificate=None,
-            endpoint=replace(self.endpoint, port=DEFAULT_PORTS["http"]),
-        )
+    plain: Endpoint | None = None  # where it answers without TLS
+
+    def as_it_is(self) -> Target:
+        """The same site without TLS, as long as its certificate is not there."""
+        if self.certificate is None or os.path.exists(self.certificate):
+            return self
+        plain = self.plain or replace(self.endpoint, port=DEFAULT_PORTS["http"])
+        return replace(self, scheme="http", certificate=None, endpoint=plain)
 
     def request(self) -> Request:
         """The request as a front sends it; ProtocolError where the target's values allow none."""
@@ -221,6 +229,8 @@ def target_of(given: dict[str, Any]) -> Target:
         values["endpoint"] = Endpoint(path=endpoint["path"])
     else:
         values["endpoint"] = Endpoint(host=endpoint["host"], port=endpoint["port"])
+    if "plain" in values:
+        values["plain"] = Endpoint(**values["plain"])
     values["headers"] = {name: str(value) for name, value in values["headers"].items()}
     return Target(**values)
 

@@ -22,14 +22,19 @@ RECORDS = Path(_layout.RECORDS)
 LOCK = Path(_layout.LOCK)
 # Of each: a mapping of its name to what is known of it, among it the site that it belongs to and
 # whether it is leaving, which means that nobody wants it any longer and it is still there.
-KINDS = ("files", "units", "accounts", "directories")
+KINDS = ("files", "units", "accounts", "directories", "lineages")
+
+
+_held: list[int] = []
 
 
 def lock() -> None:
     """Wait for other runs on this host to end their step. The kernel lets go when this process
-    ends, however it does.
+    ends, however it does; to take it again changes nothing.
     """
-    fcntl.flock(os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
+    if not _held:
+        _held.append(os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o600))
+        fcntl.flock(_held[0], fcntl.LOCK_EX)
 
 
 def is_front(name: str) -> bool:

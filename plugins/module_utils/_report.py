@@ -69,6 +69,8 @@ def _changes(plan: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, li
                 )
                 # Items of another kind have names, too, such as the modules of Apache.
                 note(site if site in plan["sites"] else "", name if name in NAMED else word)
+    for site in (values.get("acme_certificates") or {}).get("obtained") or []:
+        note(site, "certificate")
     # A site's account has its name, and goes with it.
     for site in (values.get("pyweb_retired") or {}).get("accounts") or []:
         note(site, "removed")

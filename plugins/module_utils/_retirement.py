@@ -22,6 +22,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._host import (
     remove_tree,
     run,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._lineages import end
 from ansible_collections.pyweb.stack.plugins.module_utils._record import (
     KINDS,
     RECORDS,
@@ -86,14 +87,20 @@ class Retirement:
         """Stop and disable units; one that ran before the collection came runs on without it. With
         a site's slice ends all that it holds.
         """
+        units = self.record.items["units"]
         take_down(
-            self.ends("units")
+            [unit for unit in self.ends("units") if not units[unit].get("shared")]
             + [os.path.basename(path) for path in self.ends("files") if path.endswith(".slice")]
         )
 
     def clear(self) -> None:
         """Remove files, accounts and directories, and forget them."""
         change = Change(self.record.name, {}, defer=True)
+        for lineage in self.going["lineages"]:
+            if words := end(lineage, change.record.items["lineages"][lineage]):
+                self.problems.append(words)
+            else:
+                change.record.drop("lineages", lineage)
         change.give_up(self.going["files"])
         different = change.differences()
         change.swap(different)
@@ -188,11 +195,16 @@ def remove_folders(sets: list[str]) -> None:
     """Remove the directories that were made for files, where they are empty now; a set that has
     nothing else is forgotten.
     """
-    for record in records():
-        folders = [
+    known = {
+        record: [
             path for path, item in record.items["directories"].items() if item["holds"] == "others"
         ]
-        remove_empty([path for path in folders if not RECORDS.is_relative_to(path)])
+        for record in records()
+    }
+    every = {path for folders in known.values() for path in folders}
+    # All at once, since one of a set may be around one of another.
+    remove_empty([path for path in every if not RECORDS.is_relative_to(path)])
+    for record, folders in known.items():
         for path in folders:
             if not os.path.isdir(path) or record.name not in sets:
                 record.drop("directories", path)

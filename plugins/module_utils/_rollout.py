@@ -79,7 +79,7 @@ class Rollout:
         self._change, self._units, self._takeover = change, units, takeover
         self._parameters = parameters
         self._claims = {
-            "units": named(parameters["units"], keep=("reload_on", "restart_on")),
+            "units": named(parameters["units"], keep=("reload_on", "restart_on", "shared")),
             "accounts": named(parameters["accounts"]),
             "directories": {
                 **made(change.record),
@@ -343,7 +343,7 @@ class Rollout:
         """Undo what was begun. Returns the problem, and how it is now."""
         self._put_back(different)
         touched = [
-            target
+            target.as_it_is()
             for target in self._touched(self.work.verbs, self._sites)
             if target.name in self._well
         ]
@@ -397,13 +397,8 @@ class Rollout:
         }
         up = {name for name, state in self._before.items() if state.active}
         asked = [target for target in self._touched(verbs, sites) if target.unit in up]
-        # A site that gets TLS by this change has been asked without it until now.
-        asked = [
-            target
-            if target.certificate is None or os.path.exists(target.certificate)
-            else target.without_tls()
-            for target in asked
-        ]
+        # A site that gets TLS by this change has none until now.
+        asked = [target.as_it_is() for target in asked]
         for outcome in self._ask(asked, timeout=0):
             (self._well if outcome.fault is None else self._ill).add(outcome.target.name)
 

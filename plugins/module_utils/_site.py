@@ -652,7 +652,7 @@ SITE_KEYS = {
 }
 
 
-def _check_keys(
+def check_keys(
     faults: Faults, where: str, raw: dict[str, Any], keys: dict[str, Key]
 ) -> dict[str, Any]:
     """The values of all keys: the default where one is not given, None where it is wrong. What is
@@ -742,6 +742,7 @@ class Site:
     serves_release: bool = field(init=False)  # whether the front serves files out of its release
     published: list[str] = field(init=False)
     passed: list[str] = field(init=False)
+    challenges: str | None = field(init=False)
 
     def value(self, key: str) -> Any:
         """What a role sees of a key."""
@@ -761,7 +762,7 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> Site | None:
     name = raw.get("name")
     label = name if isinstance(name, str) and name and name.isprintable() else str(number_of_site)
     where = f"sites[{label}]."
-    given = _check_keys(faults, where, raw, SITE_KEYS)
+    given = check_keys(faults, where, raw, SITE_KEYS)
     typed = {each.name for each in fields(Site)}
     more = {key: value for key, value in given.items() if key not in typed}
     decided = {key: value for key, value in given.items() if key in typed}
@@ -782,7 +783,7 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> Site | None:
             "{path: /health}",
         )
         health = {}
-    site.health = _check_keys(faults, f"{where}health.", health, HEALTH_KEYS)
+    site.health = check_keys(faults, f"{where}health.", health, HEALTH_KEYS)
     static = site.static
     site.static = []
     if not isinstance(static, list):
@@ -795,7 +796,7 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> Site | None:
     for number_of_item, item in enumerate(static):
         if isinstance(item, dict):
             site.static.append(
-                _check_keys(faults, f"{where}static[{number_of_item}].", item, STATIC_KEYS)
+                check_keys(faults, f"{where}static[{number_of_item}].", item, STATIC_KEYS)
             )
         else:
             faults.add(

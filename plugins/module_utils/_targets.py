@@ -47,15 +47,24 @@ def target_of(site: Site, link: str, endpoint: dict[str, Any], unit: str | None)
     }
 
 
-def front_target(site: Site, front: str, listener: Listener, place: Place) -> dict[str, Any]:
+def front_target(
+    site: Site, front: str, plain: Listener, listener: Listener, place: Place
+) -> dict[str, Any]:
     """The site as clients reach it. Its tracebacks are in the log of its back, where that is on
     this host.
+
+    plain: where the site is reached without TLS.
     """
     through = {"transport": "tcp", "host": listener.host, "port": listener.port}
     log = f"{site.unit}.service" if place.is_back else None
     target = {**target_of(site, "http", through, FRONTS[front].unit), "log": log}
     return (
-        {**target, "scheme": "https", "certificate": site.tls["certificate"]}
+        {
+            **target,
+            "scheme": "https",
+            "certificate": site.tls["certificate"],
+            "plain": {"host": plain.host, "port": plain.port},
+        }
         if site.tls
         else target
     )

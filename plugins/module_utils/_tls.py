@@ -13,7 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.pyweb.stack.plugins.module_utils._acme import check_acme, is_trusted
 from ansible_collections.pyweb.stack.plugins.module_utils._faults import Fault, Faults, nearest
+from ansible_collections.pyweb.stack.plugins.module_utils._layout import (
+    lineage_of,
+    live,
+    paths_of,
+)
 from ansible_collections.pyweb.stack.plugins.module_utils._site import (
     ADDRESS,
     Key,
@@ -69,13 +75,6 @@ def _flag(value: Any) -> bool:
     return value
 
 
-def _acme(value: Any) -> dict[str, Any]:
-    raise Fault(
-        "certificates by ACME are not supported yet; name a certificate and its key, or write "
-        "self_signed: true"
-    )
-
-
 # A text in PEM or a file of the controller; the action plugin has read and checked either before
 # the plan is made.
 PEM_OR_PATH = "a file on the controller, or the text itself in PEM"
@@ -96,24 +95,32 @@ TLS_KEYS = {
         False,
         "true: the host makes a certificate that no client trusts, and keeps it up to date",
     ),
-    "acme": Key(_acme, None, "not supported yet"),
+    "acme": Key(
+        lambda value: value,
+        None,
+        "a certificate that a CA issues and certbot renews; `{}` for one of Let's Encrypt, whose "
+        "terms you accept so",
+    ),
     "redirect": Key(
         _flag, True, "whether plain HTTP is redirected (308); otherwise it serves the site, too"
     ),
     "hsts": Key(
         number(0, 10**9, "seconds"),
         None,
-        f"seconds for which browsers shall use HTTPS alone; default: {HSTS} with `certificate` and "
-        "`redirect`, else 0, which sends nothing",
+        f"seconds for which browsers shall use HTTPS alone; default: {HSTS} with `redirect` and a "
+        "certificate that browsers trust, else 0, which sends nothing",
     ),
 }
 
 
-def check_tls(faults: Faults, site: Site, unable: tuple[str, ...] = ()) -> dict[str, Any] | None:
+def check_tls(
+    faults: Faults, site: Site, unable: tuple[str, ...] = (), debian: int | None = None
+) -> dict[str, Any] | None:
     """A site's `tls` with its defaults, None where it has none; empty where it is wrong, which goes
     to faults.
 
-    unable: the servers before the site that serve no HTTPS.
+    unable: the servers before the site that serve no HTTPS. debian: the release of the host, where
+    it is known.
     """
     given, where = site.tls, f"sites[{site.label}].tls"
     if given is None:
@@ -122,7 +129,7 @@ def check_tls(faults: Faults, site: Site, unable: tuple[str, ...] = ()) -> dict[
     if not isinstance(given, dict):
         faults.add(
             where,
-            "expected a mapping; write tls: {certificate: ..., key: ...} or tls: "
+            "expected a mapping; write tls: {acme: {}}, tls: {certificate: ..., key: ...} or tls: "
             "{self_signed: true}",
         )
         return {}
@@ -133,6 +140,8 @@ def check_tls(faults: Faults, site: Site, unable: tuple[str, ...] = ()) -> dict[
         )
     done = _check_keys(faults, where, given)
     _refuse_contradictions(faults, where, given, done)
+    if given.get("acme") is not None:
+        done["acme"] = check_acme(faults, site, given["acme"], debian)
     for server_name in site.server_names or ():
         if ADDRESS.fullmatch(server_name):
             what = (
@@ -177,8 +186,8 @@ def _refuse_contradictions(
         hsts = ", and hsts without TLS would lock browsers out" if done["hsts"] else ""
         faults.add(
             where,
-            f"nothing says where the certificate comes from{hsts}; name a certificate and its key, "
-            "or write self_signed: true",
+            f"nothing says where the certificate comes from{hsts}; write acme: {{}}, name a "
+            "certificate and its key, or write self_signed: true",
         )
     if "certificate" in ways and given.get("key") is None:
         faults.add(f"{where}.key", "missing: the key of the certificate")
@@ -197,34 +206,39 @@ def _refuse_contradictions(
         )
 
 
-def settle(site: Site, found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def settle(
+    site: Site, found: Mapping[str, Any] | None, leader: Site | None = None
+) -> dict[str, Any] | None:
     """What a front is told of a site's TLS.
 
     found: what the controller has read of a given certificate: chain, private_key, and whether it
-    is trusted.
+    is trusted. leader: the site whose certificate by ACME this one shares.
     """
     tls = site.tls
     if tls is None:
         return None
     way = next(way for way in WAYS if tls[way])
-    directory = f"{site.paths['configuration']}/tls"
+    leader = leader or site
+    directory = f"{paths_of(leader.name, leader.unit)['configuration']}/tls"
     given = (
         {"chain": tls["certificate"], "private_key": tls["key"], "trusted": True}
         if way == "certificate"
         else {}
     )
-    trusted = {**given, **(found or {})}.get("trusted", False)
+    if way == "acme":
+        given = {"trusted": is_trusted(tls["acme"]) or bool(tls["hsts"])}
+    known = {**given, **(found or {})}
+    trusted = known.get("trusted", False)
     hsts = tls["hsts"] if tls["hsts"] is not None else HSTS if tls["redirect"] else 0
     return {
         "certificate": f"{directory}/{CERTIFICATE}",
         "key": f"{directory}/{KEY}",
-        "names": site.server_names,
+        "names": leader.server_names,
         "self_signed": way == "self_signed",
-        "chain": None,
-        "private_key": None,
+        "lineage": live(lineage_of(leader.name)) if way == "acme" else None,
+        "chain": known.get("chain"),
+        "private_key": known.get("private_key"),
         "trusted": trusted,
-        **given,
-        **(found or {}),
         "redirect": tls["redirect"],
         "hsts": hsts if trusted else 0,
     }

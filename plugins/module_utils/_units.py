@@ -79,7 +79,7 @@ def unit_of_parameters(given: dict[str, Any]) -> Unit:
     known: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in given.items()
-        if key not in ("each", "site")
+        if key not in ("each", "site", "shared")
     }
     return Unit(**known)
 

@@ -16,7 +16,8 @@ def vhosts(sites: list[dict[str, Any]]) -> list[dict[str, Any]]:
     catch-all, which has no names.
 
     Server names that lead to the same sites share one virtual host. Its sites are ordered by their
-    mounts, the shortest first.
+    mounts, the shortest first. They have the same tls and challenges, or none while a certificate
+    is still to come.
     """
     by_name: dict[str, list[dict[str, Any]]] = {}
     for site in sorted(sites, key=lambda site: (len(site["mount"]), site["mount"])):
@@ -26,7 +27,11 @@ def vhosts(sites: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for name, of_name in by_name.items():
         kind = "catch-all" if not name else "wildcard" if name.startswith("*.") else "exact"
         key = (kind, name if kind == "wildcard" else "", tuple(site["name"] for site in of_name))
-        host = grouped.setdefault(key, {"names": [], "sites": of_name, "kind": kind})
+        of_all = {
+            shared: next(filter(None, (site.get(shared) for site in of_name)), None)
+            for shared in ("tls", "challenges")
+        }
+        host = grouped.setdefault(key, {"names": [], "sites": of_name, "kind": kind, **of_all})
         if name:
             host["names"].append(name)
     rank = {"exact": 0, "wildcard": 1, "catch-all": 2}

@@ -254,6 +254,10 @@ options:
           third of its lifetime is left.
         type: bool
         default: false
+      lineage:
+        description: Set by the action plugin - directory in which certbot keeps the newest pair.
+          Without one there, the pair that is served stays.
+        type: str
       group:
         description: Group that may read the key, for a server that reads it by an account of its
           own; without one root alone may.
@@ -339,6 +343,10 @@ options:
       by_hand:
         description: Whether it is started by hand - then it has to be neither enabled nor active,
           but goes with the set, and takes up changes where it runs.
+        type: bool
+        default: false
+      shared:
+        description: Whether it runs for others, too - then it is not stopped when the set goes.
         type: bool
         default: false
       each:
@@ -482,6 +490,7 @@ CERTIFICATE = {
     "chain": {"type": "str"},
     "private_key": {"type": "str", "no_log": True},
     "self_signed": {"type": "bool", "default": False},
+    "lineage": {"type": "str"},
     "group": {"type": "str", "default": "root"},
 }
 PORT = {"port": {"type": "int", "required": True}, "unit": {"type": "str", "required": True}}
@@ -505,6 +514,7 @@ UNIT = {
     "enabled": {"type": "bool", "default": True},
     "gap": {"type": "bool", "default": False},
     "by_hand": {"type": "bool", "default": False},
+    "shared": {"type": "bool", "default": False},
     "each": {"type": "list", "elements": "dict"},
     "site": {"type": "str", "default": ""},
 }

@@ -70,9 +70,10 @@ from ansible_collections.pyweb.stack.plugins.module_utils._comparison import (
     differences,
     unhealthy,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._lineages import late
 from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import unready
 from ansible_collections.pyweb.stack.plugins.module_utils._probing import TARGET_SPEC
-from ansible_collections.pyweb.stack.plugins.module_utils._record import lock
+from ansible_collections.pyweb.stack.plugins.module_utils._record import lock, records
 
 
 def main() -> None:
@@ -94,6 +95,9 @@ def main() -> None:
     if not module.check_mode:
         lock()
     found = differences(module.params["inputs"]) or unhealthy(module.params["targets"])
+    for record in records():
+        for words in late(record.noted.get("pairs", [])):
+            module.warn(words)
     module.exit_json(changed=False, same=not found, differences=found)
 
 

@@ -89,6 +89,11 @@ directories:
   type: list
   elements: str
   returned: always
+lineages:
+  description: Certificates by ACME that certbot no longer keeps, by its names.
+  type: list
+  elements: str
+  returned: always
 kept:
   description: Directories of data that were given to root.
   type: list

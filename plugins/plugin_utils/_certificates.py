@@ -100,6 +100,17 @@ def examine(
     return {"chain": "\n".join(encoded), "private_key": found, "trusted": not self_signed}
 
 
+def authorities(text: str) -> str:
+    """The certificates of a text that vouch for a CA's server, in PEM. Raises CertificateFault
+    where it holds none.
+    """
+    found = [
+        certificate.public_bytes(serialization.Encoding.PEM).decode().strip()
+        for certificate in _certificates(text)
+    ]
+    return "\n".join(found)
+
+
 def _certificates(text: str) -> list[x509.Certificate]:
     blocks = [
         block for block in PEM.findall(text) if block.startswith("-----BEGIN CERTIFICATE-----")

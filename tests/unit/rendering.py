@@ -64,6 +64,7 @@ def files(planned: dict, **variables) -> dict[str, str]:
     written = {}
     for role in (
         "app",
+        *(["acme"] if "acme" in planned["sets"] else []),
         *(f"back_{back}" for back in planned["backs"]),
         f"front_{planned['front']}",
     ):

@@ -80,6 +80,7 @@ def keep(world: World, **parameters) -> None:
     change.swap(change.differences())
     given = {
         "inputs": INPUTS["front_x"],
+        "check": ["x", "-t"],
         "packages": ["x"],
         "ports": [{"port": 80, "unit": UNIT}],
         "accounts": [{"name": "shop", "home": "/home", "site": "shop"}],
@@ -98,6 +99,9 @@ def keep(world: World, **parameters) -> None:
                 "certificate": f"{world.root}/chain.pem",
                 "key": f"{world.root}/key.pem",
                 "private_key": None,
+                "chain": None,
+                "lineage": None,
+                "group": "root",
             }
         ],
         **parameters,

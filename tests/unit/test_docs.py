@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.pyweb.stack.plugins.module_utils._acme import ACME_KEYS, DNS_KEYS
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     combinations,
     links_between,
@@ -73,7 +74,13 @@ def test_combinations_in_the_readme():
 
 def test_keys_of_a_site_in_the_readme():
     names = [line[0] for line in rows("docs/sites.md", "site")[1]]
-    inner = {"static[]": STATIC_KEYS, "tls": TLS_KEYS, "health": HEALTH_KEYS}
+    inner = {
+        "static[]": STATIC_KEYS,
+        "tls": TLS_KEYS,
+        "tls.acme": ACME_KEYS,
+        "tls.acme.dns": DNS_KEYS,
+        "health": HEALTH_KEYS,
+    }
     assert sorted(names) == sorted(
         [*SITE_KEYS, *(f"{key}.{name}" for key, keys in inner.items() for name in keys)]
     )

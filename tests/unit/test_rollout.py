@@ -113,7 +113,10 @@ def rollout(world, contents, verify=False, units=(), touched=None):
     )
     parameters = {
         **lists, "name": "test", "defer": True, "verify": verify, "sets": None, "inputs": None, "commands": commands,
-        "units": [{"name": unit.name, "site": "", "reload_on": [], "restart_on": []} for unit in units],
+        "units": [
+            {"name": unit.name, "site": "", "reload_on": [], "restart_on": [], "shared": False}
+            for unit in units
+        ],
         "targets": [target(site) for site in contents],
     }  # fmt: skip
     done = module.Rollout(change, [Unit(SERVER), *units], parameters, [])

@@ -107,6 +107,7 @@ def plans_of_several_hosts():
 
 def test_roles_are_the_app_and_one_for_each_server_of_the_plan():
     assert set(NAMES) == {
+        "acme",
         "app",
         *(f"back_{back}" for back in BACKS),
         *(f"front_{front}" for front in FRONTS),

@@ -47,19 +47,19 @@ def of_site(tls, **values):
     [
         (
             "shop.pem",
-            "sites[shop].tls: expected a mapping; write tls: {certificate: ..., key: ...} or tls: "
-            "{self_signed: true}",
+            "sites[shop].tls: expected a mapping; write tls: {acme: {}}, tls: {certificate: ..., key: "
+            "...} or tls: {self_signed: true}",
         ),
         (
             {},
-            "sites[shop].tls: nothing says where the certificate comes from; name a certificate "
-            "and its key, or write self_signed: true",
+            "sites[shop].tls: nothing says where the certificate comes from; write acme: {}, "
+            "name a certificate and its key, or write self_signed: true",
         ),
         (
             {"hsts": 60},
             "sites[shop].tls: nothing says where the certificate comes from, and hsts without TLS "
             "would lock browsers out; "
-            "name a certificate and its key, or write self_signed: true",
+            "write acme: {}, name a certificate and its key, or write self_signed: true",
         ),
         ({"certificate": "shop.pem"}, "sites[shop].tls.key: missing: the key of the certificate"),
         ({"key": "shop.key"}, "sites[shop].tls.certificate: missing: the certificate of the key"),
@@ -89,11 +89,6 @@ def of_site(tls, **values):
             {**GIVEN, "hsts": 60, "redirect": False},
             "sites[shop].tls.hsts: it forbids browsers plain HTTP, which redirect: false keeps; "
             "leave one of the two out",
-        ),
-        (
-            {"acme": {"email": "a@b.test"}},
-            "sites[shop].tls.acme: certificates by ACME are not supported yet; name a certificate "
-            "and its key, or write self_signed: true",
         ),
     ],
 )
@@ -147,6 +142,7 @@ def test_a_given_certificate_is_trusted_and_pinned():
         "key": "/etc/pyweb/shop/tls/key.pem",
         "names": ["shop.test"],
         "self_signed": False,
+        "lineage": None,
         "chain": "shop.pem",
         "private_key": "shop.key",
         "trusted": True,

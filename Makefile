@@ -8,7 +8,7 @@ releases := $(shell sed -n 's/^RELEASES = {\(.*\)}/\1/p' plugins/module_utils/_c
 scenarios := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-export PYTHON release front back link transport
+export PYTHON release front back link transport tls
 # One name for all containers of a checkout; give another to test two checkouts on one machine at once.
 export PYWEB_PREFIX ?= pyweb
 
@@ -26,6 +26,7 @@ help: ## say what there is (the default)
 	@echo "  back       uwsgi, flup, gunicorn, mod_wsgi (default: uwsgi)"
 	@echo "  link       embedded, uwsgi, http, fastcgi, scgi (default: the best for the pair)"
 	@echo "  transport  unix, tcp (default: unix)"
+	@echo "  tls        self_signed; acme, by a CA in the container (default: plain HTTP)"
 	@echo "  release    $(releases): of Debian (default: 13)"
 	@echo "Variables of all:"
 	@echo "  PYTHON            makes the virtual environment; 3.11 or newer (default: python3)"

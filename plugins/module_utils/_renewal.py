@@ -108,9 +108,9 @@ def main(argv: list[str]) -> int:
             keep_window(lineage)
     problems = take_up()
     for words in problems:
-        print(words, file=sys.stderr)
+        sys.stderr.write(f"{words}\n")
     return 1 if problems else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

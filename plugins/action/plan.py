@@ -42,7 +42,7 @@ from ansible_collections.pyweb.stack.plugins.plugin_utils._source import (
 # The files of a source that say which requirements it has, where its site does not; the first that
 # is there.
 REQUIREMENTS = ("requirements.txt", PROJECT)
-KEYS = ("front", "back", "link", "transport", "tls_profile", "sites", *REMOVAL)
+KEYS = ("front", "back", "link", "transport", "tls_profile", "acme", "sites", *REMOVAL)
 
 
 class ActionModule(ActionBase):
@@ -63,7 +63,7 @@ class ActionModule(ActionBase):
             for key in self._task.args
             if key not in KEYS
         ]
-        certificates, refused = self._certificates(values["sites"], task_vars)
+        certificates, refused = self._certificates(values["sites"], values["acme"], task_vars)
         options = _role_options()
         variables, unread = self._of_front(task_vars, options)
         faults += unknown_variables([name for name in task_vars if isinstance(name, str)], options)
@@ -183,7 +183,7 @@ class ActionModule(ActionBase):
                 )
         return found, faults
 
-    def _certificates(self, sites, task_vars) -> tuple[dict, list[str]]:
+    def _certificates(self, sites, acme, task_vars) -> tuple[dict, list[str]]:
         """The given certificates and keys of the sites, and every fault in them; what has another
         shape is left to the plan.
         """
@@ -194,7 +194,7 @@ class ActionModule(ActionBase):
                 if isinstance(site, dict) and site.get("state") != "absent"
                 else None
             )
-            if authority := _authority(tls):
+            if authority := _authority(tls, acme):
                 where = f"sites[{site.get('name')}].tls.acme.ca_certificates"
                 try:
                     text = read(self._loader, authority, task_vars.get("inventory_dir") or ".")
@@ -230,10 +230,15 @@ class ActionModule(ActionBase):
         return found, faults
 
 
-def _authority(tls) -> str | None:
-    """What a site's `tls` says of the certificates that vouch for its CA."""
+def _authority(tls, defaults) -> str | None:
+    """What a site's `tls`, or else its host, says of the certificates that vouch for its CA."""
     acme = tls.get("acme") if isinstance(tls, dict) else None
-    given = acme.get("ca_certificates") if isinstance(acme, dict) else None
+    if acme is True:
+        acme = {}
+    if not isinstance(acme, dict):
+        return None
+    more = defaults if isinstance(defaults, dict) else {}
+    given = {**more, **acme}.get("ca_certificates")
     return given if isinstance(given, str) and given else None
 
 

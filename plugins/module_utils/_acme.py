@@ -199,19 +199,41 @@ ACME_KEYS = {
 }
 
 
-def check_acme(faults: Faults, site: Site, given: Any, debian: int | None) -> dict[str, Any] | None:
+def check_defaults(faults: Faults, given: Any) -> dict[str, Any]:
+    """What a host says of the certificates of all its sites; nothing where it is wrong, which goes
+    to faults.
+    """
+    if given is None:
+        return {}
+    before = len(faults.lines)
+    if isinstance(given, dict):
+        check_keys(faults, "acme.", given, ACME_KEYS)
+    else:
+        faults.add("acme", f"expected a mapping, got {shown(given)}; write acme: {{server: URL}}")
+    return given if len(faults.lines) == before else {}
+
+
+def check_acme(
+    faults: Faults, site: Site, given: Any, debian: int | None, defaults: dict[str, Any]
+) -> dict[str, Any] | None:
     """A site's `tls.acme` with its defaults; what is wrong goes to faults.
 
-    debian: the release of the host, where it is known.
+    debian: the release of the host, where it is known. defaults: what the host says of all its
+    sites.
     """
     where = f"sites[{site.label}].tls.acme"
+    if given is True:
+        given = {}
     if not isinstance(given, dict):
         faults.add(
             where,
-            f"expected a mapping, got {shown(given)}; write acme: {{}} for a certificate of Let's "
-            "Encrypt, or acme: {server: URL}",
+            f"expected true or a mapping, got {shown(given)}; write acme: true for a certificate "
+            "of Let's Encrypt, or acme: {server: URL}",
         )
         return None
+    if given.get("challenge") == "http":
+        defaults = {key: value for key, value in defaults.items() if key != "dns"}
+    given = {**defaults, **given}
     done = check_keys(faults, f"{where}.", given, ACME_KEYS)
     wildcards = [name for name in site.server_names or () if name.startswith("*")]
     if not site.server_names:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ansible_collections.pyweb.stack.plugins.module_utils._acme import (
+    check_defaults,
     leader_of,
     refuse_two_accounts,
     told,
@@ -122,6 +123,7 @@ class Host:
     fronts: the servers before its sites, each once; none where one of them is unknown.
     front: its own, where it is a front.
     back, link, transport: of the sites that name none.
+    acme: of the certificates of its sites, what they do not say themselves.
     listeners, tls_listeners: where its front listens.
     """
 
@@ -132,6 +134,7 @@ class Host:
     link: str | None
     transport: str | None
     profile: str | None
+    acme: dict[str, Any]
     removal: dict[str, bool]
     listeners: tuple[Listener, ...]
     tls_listeners: tuple[Listener, ...]
@@ -175,6 +178,7 @@ def _choose(
         link=chosen["link"],
         transport=chosen["transport"],
         profile=_choice(faults, "tls_profile", chosen["tls_profile"], PROFILES),
+        acme=check_defaults(faults, values.get("acme")),
         removal={
             key: flag(faults, key, values.get(key), default) for key, default in REMOVAL.items()
         },
@@ -330,7 +334,7 @@ def plan(
 ) -> dict[str, Any]:
     """Settle everything for one host.
 
-    values: front, back, link, transport, tls_profile, sites, prune, remove_data and
+    values: front, back, link, transport, tls_profile, acme, sites, prune, remove_data and
         remove_packages, as the inventory has them; None or missing is the
         default.
     sources: for each site whose source is a path, its digest, its requirements, and what of it is
@@ -414,7 +418,7 @@ def _check(
                 setattr(site, name, value)
             _refuse(faults, site, host)
             without = tuple(server for server in host.fronts if not FRONTS[server].tls)
-            site.tls = check_tls(faults, site, without, debian)
+            site.tls = check_tls(faults, site, without, debian, host.acme)
             sites.append(site)
     return sites, absent
 

@@ -98,8 +98,8 @@ TLS_KEYS = {
     "acme": Key(
         lambda value: value,
         None,
-        "a certificate that a CA issues and certbot renews; `{}` for one of Let's Encrypt, whose "
-        "terms you accept so",
+        "a certificate that a CA issues and certbot renews, whose terms you accept so; true: as the "
+        "host's variable `acme` says, else of Let's Encrypt",
     ),
     "redirect": Key(
         _flag, True, "whether plain HTTP is redirected (308); otherwise it serves the site, too"
@@ -114,13 +114,17 @@ TLS_KEYS = {
 
 
 def check_tls(
-    faults: Faults, site: Site, unable: tuple[str, ...] = (), debian: int | None = None
+    faults: Faults,
+    site: Site,
+    unable: tuple[str, ...] = (),
+    debian: int | None = None,
+    acme: dict[str, Any] | None = None,
 ) -> dict[str, Any] | None:
     """A site's `tls` with its defaults, None where it has none; empty where it is wrong, which goes
     to faults.
 
     unable: the servers before the site that serve no HTTPS. debian: the release of the host, where
-    it is known.
+    it is known. acme: what the host says of the certificates of all its sites.
     """
     given, where = site.tls, f"sites[{site.label}].tls"
     if given is None:
@@ -129,7 +133,7 @@ def check_tls(
     if not isinstance(given, dict):
         faults.add(
             where,
-            "expected a mapping; write tls: {acme: {}}, tls: {certificate: ..., key: ...} or tls: "
+            "expected a mapping; write tls: {acme: true}, tls: {certificate: ..., key: ...} or tls: "
             "{self_signed: true}",
         )
         return {}
@@ -140,8 +144,8 @@ def check_tls(
         )
     done = _check_keys(faults, where, given)
     _refuse_contradictions(faults, where, given, done)
-    if given.get("acme") is not None:
-        done["acme"] = check_acme(faults, site, given["acme"], debian)
+    if given.get("acme") not in (None, False):
+        done["acme"] = check_acme(faults, site, given["acme"], debian, acme or {})
     for server_name in site.server_names or ():
         if ADDRESS.fullmatch(server_name):
             what = (
@@ -186,7 +190,7 @@ def _refuse_contradictions(
         hsts = ", and hsts without TLS would lock browsers out" if done["hsts"] else ""
         faults.add(
             where,
-            f"nothing says where the certificate comes from{hsts}; write acme: {{}}, name a "
+            f"nothing says where the certificate comes from{hsts}; write acme: true, name a "
             "certificate and its key, or write self_signed: true",
         )
     if "certificate" in ways and given.get("key") is None:

@@ -43,6 +43,10 @@ options:
     type: str
     choices: [intermediate, modern]
     default: intermediate
+  acme:
+    description: Of certificates by ACME, what the sites do not say themselves; docs/sites.md lists
+      the keys below C(tls.acme).
+    type: dict
   sites:
     description: The sites; docs/sites.md lists their keys. Without any there is one sample site,
       the catch-all, whose page shows the stack that serves it.

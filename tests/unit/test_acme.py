@@ -46,7 +46,7 @@ def faults_of(*sites, **more):
 @pytest.mark.parametrize(
     ("acme", "fault"),
     [
-        (True, ": expected a mapping, got a boolean (True); write acme: {} for"),
+        ("yes", ": expected true or a mapping, got a string ('yes'); write acme: true for"),
         ({"sever": "x"}, ".sever: unknown key; did you mean 'server'?"),
         ({"server": "http://ca.test"}, ".server: 'http://ca.test' is not the https URL of an ACME"),
         ({"server": "letsencrpt"}, ".server: 'letsencrpt' is not the https URL of an ACME"),
@@ -79,6 +79,33 @@ def faults_of(*sites, **more):
 def test_refused(acme, fault):
     (line,) = faults_of(a_site(acme))
     assert line.startswith(f"sites[shop].tls.acme{fault}")
+
+
+def test_a_host_says_what_its_sites_do_not():
+    defaults = {"server": "https://ca.test/dir", "challenge": "dns", "dns": DNS}
+    sites = [
+        a_site(True),
+        a_site({"server": "google"}, "blog"),
+        a_site({"challenge": "http"}, "wiki"),
+    ]
+    shop, blog, wiki = plan({"sites": sites, "acme": defaults})["acme_sites"]
+    assert (shop["server"], shop["dns"]["plugin"]) == ("https://ca.test/dir", "cloudflare")
+    assert (blog["server"], blog["dns"]["plugin"]) == (SERVERS["google"].url, "cloudflare")
+    assert (wiki["server"], wiki["dns"]) == ("https://ca.test/dir", None)
+
+
+@pytest.mark.parametrize(
+    ("acme", "fault"),
+    [
+        ("letsencrypt", "acme: expected a mapping, got a string ('letsencrypt'); write acme: {"),
+        ({"mail": "a@b.test"}, "acme.mail: unknown key; did you mean 'email'?"),
+    ],
+)
+def test_what_a_host_says_wrongly_is_told_once(acme, fault):
+    with pytest.raises(PlanError) as caught:
+        plan({"sites": [a_site({}), a_site({}, "blog")], "acme": acme})
+    (line,) = caught.value.faults
+    assert line.startswith(fault)
 
 
 def test_no_fault_shows_a_credential():

@@ -47,19 +47,19 @@ def of_site(tls, **values):
     [
         (
             "shop.pem",
-            "sites[shop].tls: expected a mapping; write tls: {acme: {}}, tls: {certificate: ..., key: "
+            "sites[shop].tls: expected a mapping; write tls: {acme: true}, tls: {certificate: ..., key: "
             "...} or tls: {self_signed: true}",
         ),
         (
             {},
-            "sites[shop].tls: nothing says where the certificate comes from; write acme: {}, "
+            "sites[shop].tls: nothing says where the certificate comes from; write acme: true, "
             "name a certificate and its key, or write self_signed: true",
         ),
         (
             {"hsts": 60},
             "sites[shop].tls: nothing says where the certificate comes from, and hsts without TLS "
             "would lock browsers out; "
-            "write acme: {}, name a certificate and its key, or write self_signed: true",
+            "write acme: true, name a certificate and its key, or write self_signed: true",
         ),
         ({"certificate": "shop.pem"}, "sites[shop].tls.key: missing: the key of the certificate"),
         ({"key": "shop.key"}, "sites[shop].tls.certificate: missing: the certificate of the key"),

@@ -98,8 +98,8 @@ TLS_KEYS = {
     "acme": Key(
         lambda value: value,
         None,
-        "a certificate that a CA issues and certbot renews, whose terms you accept so; true: as the "
-        "host's variable `acme` says, else of Let's Encrypt",
+        "a certificate that a CA issues and certbot renews, whose terms you accept so; true: as "
+        "the host's variable `acme` says, else of Let's Encrypt",
     ),
     "redirect": Key(
         _flag, True, "whether plain HTTP is redirected (308); otherwise it serves the site, too"
@@ -133,8 +133,8 @@ def check_tls(
     if not isinstance(given, dict):
         faults.add(
             where,
-            "expected a mapping; write tls: {acme: true}, tls: {certificate: ..., key: ...} or tls: "
-            "{self_signed: true}",
+            "expected a mapping; write tls: {acme: true}, tls: {certificate: ..., key: ...} or "
+            "tls: {self_signed: true}",
         )
         return {}
     for front in unable:

@@ -42,7 +42,10 @@ from ansible_collections.pyweb.stack.plugins.plugin_utils._source import (
 # The files of a source that say which requirements it has, where its site does not; the first that
 # is there.
 REQUIREMENTS = ("requirements.txt", PROJECT)
-KEYS = ("front", "back", "link", "transport", "tls_profile", "acme", "sites", *REMOVAL)
+KEYS = (
+    *("front", "back", "link", "transport", "tls_profile", "acme", "trusted_proxies", "sites"),
+    *REMOVAL,
+)
 
 
 class ActionModule(ActionBase):

@@ -26,6 +26,7 @@ class Front:
     asks: whether its role has something to ask on the host before anything changes, in
         tasks/before.yml.
     tls: whether it serves HTTPS.
+    believes: whether it takes a client's address and scheme from a proxy before it.
     place: how its parser names a line of a file, where that is not path:line; a pattern with the
         groups path and line.
     place_first: whether it names the file of the fault before the files that include it; otherwise
@@ -42,6 +43,7 @@ class Front:
     follows_links: bool = False
     asks: bool = False
     tls: bool = True
+    believes: bool = True
     place: str = ""
     place_first: bool = False
 
@@ -89,6 +91,7 @@ FRONTS = {
         follows_links=True,
         asks=True,
         tls=False,
+        believes=False,
     ),
 }
 BACKS = {

@@ -62,6 +62,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._listeners import (
     listeners,
     nearest_listener,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._proxies import check_proxies
 from ansible_collections.pyweb.stack.plugins.module_utils._role_variables import flag
 from ansible_collections.pyweb.stack.plugins.module_utils._site import Site, check_site
 from ansible_collections.pyweb.stack.plugins.module_utils._targets import (
@@ -124,6 +125,7 @@ class Host:
     front: its own, where it is a front.
     back, link, transport: of the sites that name none.
     acme: of the certificates of its sites, what they do not say themselves.
+    proxies: networks that its front believes.
     listeners, tls_listeners: where its front listens.
     """
 
@@ -135,6 +137,7 @@ class Host:
     transport: str | None
     profile: str | None
     acme: dict[str, Any]
+    proxies: list[str]
     removal: dict[str, bool]
     listeners: tuple[Listener, ...]
     tls_listeners: tuple[Listener, ...]
@@ -179,6 +182,7 @@ def _choose(
         transport=chosen["transport"],
         profile=_choice(faults, "tls_profile", chosen["tls_profile"], PROFILES),
         acme=check_defaults(faults, values.get("acme")),
+        proxies=check_proxies(faults, values.get("trusted_proxies"), fronts),
         removal={
             key: flag(faults, key, values.get(key), default) for key, default in REMOVAL.items()
         },
@@ -334,8 +338,8 @@ def plan(
 ) -> dict[str, Any]:
     """Settle everything for one host.
 
-    values: front, back, link, transport, tls_profile, acme, sites, prune, remove_data and
-        remove_packages, as the inventory has them; None or missing is the
+    values: front, back, link, transport, tls_profile, acme, trusted_proxies, sites, prune,
+        remove_data and remove_packages, as the inventory has them; None or missing is the
         default.
     sources: for each site whose source is a path, its digest, its requirements, and what of it is
         deployed, in words.
@@ -366,6 +370,8 @@ def plan(
     planned = _cut(sites, host)
     if any(site.tls for site in sites):
         planned["tls"] = of_host(host.profile or DEFAULTS["tls_profile"], debian)
+    if host.front and host.proxies:
+        planned["trusted_proxies"] = host.proxies
     if issued and host.front:
         planned["acme_sites"] = issued
         planned["sets"].insert(-1, "acme")  # before the front

@@ -47,6 +47,11 @@ options:
     description: Of certificates by ACME, what the sites do not say themselves; docs/sites.md lists
       the keys below C(tls.acme).
     type: dict
+  trusted_proxies:
+    description: Addresses and networks of proxies before the front. What these say of a client by
+      X-Forwarded-For and X-Forwarded-Proto is believed.
+    type: list
+    elements: str
   sites:
     description: The sites; docs/sites.md lists their keys. Without any there is one sample site,
       the catch-all, whose page shows the stack that serves it.

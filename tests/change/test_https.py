@@ -9,12 +9,14 @@ changes nothing.
 from __future__ import annotations
 
 import datetime
+import json
 import socket
 import ssl
 import subprocess
 import sys
 from pathlib import Path
 
+import client
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -284,6 +286,49 @@ def test_another_front_takes_the_certificates_over(host, sites, pair, authority)
     assert host.play({"sites": sites, "front": front}).changed == 0
     host.play({"sites": sites})
     assert handshake(host, "own.test")[2] == own
+
+
+# What leads from each front to a back, and whether the front itself runs it.
+LINKS = ("uwsgi", "http", "fastcgi", "scgi")
+CLIENT = "203.0.113.7"
+FORWARDED = (
+    ("X-Forwarded-For", f"198.51.100.1, {CLIENT}"),
+    ("X-Forwarded-Proto", "https"),
+)
+
+
+def test_a_trusted_proxy_is_believed_and_nobody_else(host, sites):
+    """This machine is the proxy; the host itself, by its loopback address, is none."""
+    gateway = host.shell("ip route show default").split()[2]
+    proxied = [a_site(link, None, link=link) for link in LINKS]
+    if host.front == "apache":
+        proxied.append(a_site("embedded", None, back="mod_wsgi"))
+    led = a_site("led", {"self_signed": True}, link="http")
+    values = {"sites": [*proxied, led], "trusted_proxies": [gateway, "192.0.2.0/24"]}
+    host.play(values)
+    for site in (*proxied, led):
+        name = site["server_names"][0]
+        target = client.Target(address=host.address, mount="", name=name)
+        told = target.environ("/", FORWARDED)
+        seen = [told.get(key) for key in ("REMOTE_ADDR", "wsgi.url_scheme", "HTTPS")]
+        assert seen == [CLIENT, "https", "on"], name
+        assert not {"HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO"} & set(told)
+        fields = " ".join(f"-H '{key}: {value}'" for key, value in FORWARDED)
+        ask = (
+            f"curl -s -o /dev/null -w '%{{http_code}}' -H 'Host: {name}' {fields} http://127.0.0.1"
+        )
+        assert host.shell(ask) == ("308" if site is led else "200")
+    for site in proxied:
+        name = site["server_names"][0]
+        target = client.Target(address=host.address, mount="", name=name)
+        assert target.environ("/")["wsgi.url_scheme"] == "http"
+        ask = f"curl -s -H 'Host: {name}' {fields} http://127.0.0.1/"
+        told = json.loads(host.shell(ask))
+        assert (told["REMOTE_ADDR"], told["wsgi.url_scheme"]) == ("127.0.0.1", "http"), name
+    assert host.ask_plainly("led.test").status_code == 308
+    log = {"apache": "apache2"}.get(host.front, host.front)
+    assert CLIENT in host.shell(f"grep -h ^[^:]*{CLIENT} /var/log/{log}/*access.log")
+    assert host.play(values).changed == 0
 
 
 def test_without_tls_the_port_and_the_keys_are_gone(host, sites):

@@ -47,7 +47,10 @@ def test_faults_are_shown_without_the_plan():
 
 def test_an_unknown_option_is_refused():
     result = answer({"frnt": "lighttpd"}, source={"package": "shop"})
-    possible = "front, back, link, transport, tls_profile, acme, sites, prune, remove_data, remove_packages"
+    possible = (
+        "front, back, link, transport, tls_profile, acme, trusted_proxies, sites, prune, "
+        "remove_data, remove_packages"
+    )
     assert result["faults"] == [
         f"frnt: unknown option; possible: {possible}; did you mean 'front'?"
     ]

@@ -228,6 +228,23 @@ def test_what_a_client_made_up_is_dropped(wsgi, link):
                 "REMOTE_USER": "a b",
             },
         ),
+        # A proxy before the front has told it of the client.
+        (
+            {
+                "HTTP_X_FORWARDED_FOR": "192.0.2.1",
+                "HTTP_X_FORWARDED_PROTO": "http",
+                "HTTP_PYWEBFRONT": "lighttpd@2001:db8::7 Basic a@b",
+            },
+            {
+                "REMOTE_ADDR": "2001:db8::7",
+                "wsgi.url_scheme": "http",
+                "REQUEST_SCHEME": "http",
+                "SERVER_PORT": "80",
+                "SERVER_SOFTWARE": "lighttpd",
+                "AUTH_TYPE": "Basic",
+                "REMOTE_USER": "a@b",
+            },
+        ),
         # Nobody is let in by a way alone.
         (
             {

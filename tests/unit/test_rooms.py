@@ -33,6 +33,7 @@ OF_THE_PLAN = {
     "_faults",
     "_listeners",
     "_plan",
+    "_proxies",
     "_role_variables",
     "_site",
     "_targets",

@@ -162,6 +162,9 @@ def test_specs_equal_defaults(role):
     if f"{role}_tls" in defaults:
         assert defaults.pop(f"{role}_tls") == "{{ pyweb_plan.tls | default({}) }}"
         assert options.pop(f"{role}_tls")["default"] == {}
+        trusted = f"{role}_trusted_proxies"
+        assert defaults.pop(trusted) == "{{ pyweb_plan.trusted_proxies | default([]) }}"
+        assert options.pop(trusted)["default"] == []
     if f"{role}_embedded_sites" in options:
         assert (
             defaults.pop(f"{role}_embedded_sites")

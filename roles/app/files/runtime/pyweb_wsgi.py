@@ -67,7 +67,7 @@ UNTRUSTED = frozenset(
 WEAK_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 # How Apache is told to treat its own links, and tells us to; it sends these variables along.
-SETTINGS = frozenset(("PYWEB_CHUNKS", "ap_trust_cgilike_cl"))
+SETTINGS = frozenset(("PYWEB_CHUNKS", "PYWEB_HTTPS", "ap_trust_cgilike_cl"))
 DROPPED = UNTRUSTED | SETTINGS
 
 # What a response may begin with (RFC 9110, sections 5.5 and 5.6.2; RFC 9112, section 4; PEP 3333:
@@ -164,10 +164,11 @@ def believe_forwarded(environ: dict) -> None:
     """Take over what the front says over http of its client: the address, the scheme, and who it
     has let in.
 
-    Pywebfront holds the front's name, and where it has authenticated the client the way and the
-    name. A field of one word has no look-alike, so that a front which drops the client's own drops
-    all of them. Of the others, more than one value means that a client's own came through under
-    another spelling, and none that a client had it taken out.
+    Pywebfront holds the front's name, after an @ the client's address where a proxy before the
+    front has told it, and where it has authenticated the client the way and the name. A field of
+    one word has no look-alike, so that a front which drops the client's own drops all of them. Of
+    the others, more than one value means that a client's own came through under another spelling,
+    and none that a client had it taken out.
     """
     address = environ.get("HTTP_X_FORWARDED_FOR", "")
     if not address or not address.isprintable() or "," in address or " " in address:
@@ -185,6 +186,9 @@ def believe_forwarded(environ: dict) -> None:
         environ["SERVER_NAME"] = name if colon and port.isdecimal() else host
     set_port(environ)
     front, way, user = (*environ.pop("HTTP_PYWEBFRONT", "").split(" ", 2), "", "")[:3]
+    front, _at, client = front.partition("@")
+    if client:
+        environ["REMOTE_ADDR"] = client
     if front:
         environ["SERVER_SOFTWARE"] = front
     for key, value in (("AUTH_TYPE", way), ("REMOTE_USER", user)):
@@ -197,7 +201,8 @@ def believe_variables(environ: dict) -> None:
     """Take the scheme from the front's own variables: uWSGI believes a client's X-Forwarded-Proto
     over every link.
     """
-    https = environ.get("HTTPS")
+    # mod_wsgi keeps HTTPS to itself, unless the connection to Apache has it.
+    https = environ.get("HTTPS") or environ.get("PYWEB_HTTPS")
     set_scheme(
         environ,
         "https"

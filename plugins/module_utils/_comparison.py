@@ -76,7 +76,7 @@ def note(parameters: dict[str, Any], change: Change) -> dict[str, Any]:
     """What a set that was applied leaves for the next run to compare; nothing where a file was left
     as somebody else has it, since each run warns of that.
     """
-    if not parameters["inputs"] or change.left:
+    if change.left:
         return {}
     wanted = {path: change.wanted[path] for path in change.paths}
     return {

@@ -135,9 +135,13 @@ def keep_window(lineage: str) -> None:
     """
     path = Path(_layout.CERTBOT_ROOT, "renewal", f"{lineage}.conf")
     pair = issued(_layout.live(lineage))
-    if pair is None:
+    try:
+        seen = try_pair(*pair, []) if pair else None
+    except PairError:
+        seen = None  # whoever takes it up says so
+    if seen is None:
         return
-    window = f"renew_before_expiry = {try_pair(*pair, []).renewed_at() / 3600:.0f} hours"
+    window = f"renew_before_expiry = {seen.renewed_at() / 3600:.0f} hours"
     text = path.read_text(encoding="utf-8")
     changed, count = re.subn(r"(?m)^#?\s*renew_before_expiry\s*=.*$", window, text, count=1)
     changed = changed if count else f"{window}\n{text}"
@@ -150,7 +154,10 @@ def end(lineage: str, known: dict[str, Any]) -> str | None:
     Returns why it stays, if it does.
     """
     if Path(_layout.CERTBOT_ROOT, "renewal", f"{lineage}.conf").exists():
-        status, words = _certbot([*CERTBOT, "delete", "--cert-name", lineage])
+        try:
+            status, words = _certbot([*CERTBOT, "delete", "--cert-name", lineage])
+        except FileNotFoundError:
+            status, words = 127, "certbot is not installed; install it, and run again"
         if status != 0:
             return f"The certificates {lineage} stay: {_essence(words)}"
     account = known.get("account")

@@ -189,12 +189,15 @@ def test_what_is_leaving_is_left_to_the_roles(world):
 
 
 @pytest.mark.parametrize("more", [{"inputs": None}, {"once": "the file"}])
-def test_nothing_is_noted_without_a_plan_or_where_somebody_else_has_a_file(world, more):
-    """Each run warns of such a file."""
+def test_no_host_is_the_same_without_a_plan_or_where_somebody_else_has_a_file(world, more):
+    """Each run warns of such a file. Without a plan there is a note all the same: the host renews
+    certificates by it.
+    """
     if "once" in more:
         world.file.write_text("somebody else's")
         more = {"once": [str(world.file)]}
     keep(world, **more)
+    assert bool(records.Record("front_x").noted) is ("once" not in more)
     assert differences(INPUTS) == ["front_x: the inventory or the collection has changed since"]
 
 

@@ -219,6 +219,27 @@ def test_the_account_of_a_certificate_that_never_came_goes_too(certbot, item):
     assert not (certbot.root / "accounts").exists()
 
 
+def test_without_certbot_a_certificate_stays_and_the_run_says_so(certbot, item, monkeypatch):
+    obtained(item)
+
+    def gone(argv):
+        raise FileNotFoundError(argv[0])
+
+    monkeypatch.setattr(module, "_certbot", gone)
+    assert module.end("pyweb-shop", {}) == (
+        "The certificates pyweb-shop stay: certbot is not installed; install it, and run again"
+    )
+
+
+def test_a_pair_that_no_client_takes_leaves_the_time_of_renewal(certbot, item):
+    obtained(item)
+    conf = certbot.root / "renewal" / "pyweb-shop.conf"
+    before = conf.read_text()
+    (certbot.root / "live" / "pyweb-shop" / "privkey.pem").write_bytes(make("x", ["x.test"])[1])
+    module.keep_window("pyweb-shop")
+    assert conf.read_text() == before
+
+
 def test_certbot_trusts_debians_cas_and_those_of_sites(tmp_path, monkeypatch):
     monkeypatch.setattr(_layout, "ACME_ROOT", str(tmp_path))
     monkeypatch.setattr(_layout, "CA_BUNDLE", str(tmp_path / "bundle"))

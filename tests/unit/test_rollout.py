@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.pyweb.stack.plugins.module_utils import _record as records
 from ansible_collections.pyweb.stack.plugins.module_utils import _rollout as module
 from ansible_collections.pyweb.stack.plugins.module_utils._change import Change, recover
+from ansible_collections.pyweb.stack.plugins.module_utils._comparison import NOTED
 from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry, read
 from ansible_collections.pyweb.stack.plugins.module_utils._probing import Outcome
 from ansible_collections.pyweb.stack.plugins.module_utils._units import State, Unit
@@ -101,6 +102,13 @@ def target(site, unit=SERVER):
     }
 
 
+# The lists of a set that has nothing.
+EMPTY: dict = {
+    **dict.fromkeys(NOTED, []),
+    **dict.fromkeys(("installed", "files", "certificates", "releases"), []),
+}
+
+
 def rollout(world, contents, verify=False, units=(), touched=None):
     """Roll these contents of sites' files out. Returns it, and what went wrong."""
     change = Change("test", {world.path(site): entry(text) for site, text in contents.items()})
@@ -108,11 +116,8 @@ def rollout(world, contents, verify=False, units=(), touched=None):
         {"argv": ["touch", site], "paths": [world.path(site)], "site": site}
         for site in (contents if touched is None else touched)
     ]
-    lists = dict.fromkeys(
-        ("packages", "installed", "accounts", "directories", "files", "certificates", "ports"), []
-    )
     parameters = {
-        **lists, "name": "test", "defer": True, "verify": verify, "sets": None, "inputs": None, "commands": commands,
+        **EMPTY, "name": "test", "defer": True, "verify": verify, "sets": None, "inputs": None, "commands": commands,
         "units": [
             {"name": unit.name, "site": "", "reload_on": [], "restart_on": [], "shared": False}
             for unit in units
@@ -251,9 +256,7 @@ def test_what_the_commands_have_made_is_made_again_where_it_was_lost(world, monk
     def again():
         change = Change("test", {world.path("a"): entry("a")})
         parameters = {
-            **dict.fromkeys(
-                ("packages", "installed", "files", "certificates", "ports", "units", "targets"), []
-            ),
+            **EMPTY,
             "name": "test", "defer": True, "verify": False, "sets": None, "inputs": None,
             "accounts": [account], "directories": [],
             "commands": [{"argv": ["make", "accounts"], "paths": [world.path("a")], "site": ""}],

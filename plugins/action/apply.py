@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 from ansible_collections.pyweb.stack.plugins.module_utils._packages import brought
 from ansible_collections.pyweb.stack.plugins.plugin_utils._inputs import inputs
+from ansible_collections.pyweb.stack.plugins.plugin_utils._runs import candidates_of, files_of
 from ansible_collections.pyweb.stack.plugins.plugin_utils._source import COLLECTION
 
 # Templates that several roles share.
@@ -38,6 +39,18 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
+        runs = arguments.pop("runs", None) or []
+        arguments["candidates"] = candidates_of(
+            runs,
+            arguments.get("files") or [],
+            arguments.get("units") or [],
+            lambda item: [self._render(file, task_vars) for file in _expand(item, FIELDS["files"])],
+            lambda item: _expand(item, FIELDS["units"]),
+        )
+        arguments["files"] = [
+            *(arguments.get("files") or []),
+            *files_of(runs, late="pyweb_plan" in task_vars),
+        ]
         for name, fields in FIELDS.items():
             arguments[name] = [
                 entry for item in arguments.get(name) or [] for entry in _expand(item, fields)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -276,7 +277,10 @@ def _place(task_vars) -> tuple[Place, list[str]]:
         known[host]["default_addresses"] = [
             (facts.get(f"default_ipv{version}") or {}).get("address") for version in (4, 6)
         ]
-    return place(task_vars["inventory_hostname"], groups, known)
+    host = task_vars["inventory_hostname"]
+    where, faults = place(host, groups, known)
+    present = [back for back in where.backs if back in task_vars["ansible_play_hosts_all"]]
+    return replace(where, leads=not where.apart or present[:1] == [host]), faults
 
 
 def _describe(root: Path, named) -> dict:

@@ -11,6 +11,7 @@ roles have nothing to do.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,10 @@ from ansible_collections.pyweb.stack.plugins.module_utils._certificates import (
     stays,
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry, digest, read
-from ansible_collections.pyweb.stack.plugins.module_utils._layout import SOCKETS_ROOT
+from ansible_collections.pyweb.stack.plugins.module_utils._layout import (
+    CANDIDATES_ROOT,
+    SOCKETS_ROOT,
+)
 from ansible_collections.pyweb.stack.plugins.module_utils._packages import STATUS, installed
 from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import (
     foreign_account,
@@ -114,6 +118,8 @@ def differences(inputs: dict[str, str]) -> list[str]:
     known = records()
     if interrupted := journals():
         return [f"a run was killed while it changed {', '.join(interrupted)}"]
+    if os.path.isdir(CANDIDATES_ROOT):
+        return ["a run was killed while it tried what a site is going to run"]
     if {record.name for record in known} != set(inputs):
         return ["the host has other servers than the inventory names"]
     for record in known:

@@ -32,7 +32,12 @@ from ansible_collections.pyweb.stack.plugins.module_utils._keys import (
     TEXTS,
     Finished,
 )
-from ansible_collections.pyweb.stack.plugins.module_utils._site import OVERRIDES, SITE_KEYS
+from ansible_collections.pyweb.stack.plugins.module_utils._site import (
+    HOOK_KEYS,
+    HOOKS,
+    OVERRIDES,
+    SITE_KEYS,
+)
 
 
 def _option(description: str | list[str], option: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -100,6 +105,13 @@ STATIC = {
         TEXTS,
         choices=list(OVERRIDES),
     ),
+}
+HOOK = {
+    "command": _option("The program and its arguments.", TEXTS, required=True),
+    "timeout": _option(
+        "Seconds until it is ended, and has failed.", INT, default=HOOK_KEYS["timeout"].default
+    ),
+    "once": _option("Whether no other host runs it. Only the plan asks.", BOOL, default=False),
 }
 TLS = {
     "certificate": _option(
@@ -199,7 +211,7 @@ FINISHED = {
         (APP, *RUNS),
     ),
     "slice": Finished(
-        (APP, BACK),
+        (APP, *RUNS),
         STR,
         "The systemd slice of what runs for the site. The default is systemd's own.",
         (APP,),
@@ -308,6 +320,20 @@ FINISHED = {
         "What to ask once the site was started, as M(pyweb.stack.probe) takes it. A change after "
         "which it is not healthy is undone.",
     ),
+    "candidate": Finished(
+        RUNS,
+        DICT,
+        "What the site has otherwise while it is tried beside what serves it; without it, and "
+        "inside the front, nothing is tried so.",
+    ),
+    **{
+        name: Finished(
+            RUNS,
+            {"type": "list", "elements": "dict", "options": HOOK},
+            f"Commands that run as the site, in its release, {when}.",
+        )
+        for name, when in HOOKS.items()
+    },
     "error_timeout": Finished(
         RUNS, INT, "Seconds of an application's silence until an error is answered.", RUNS
     ),

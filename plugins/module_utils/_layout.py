@@ -22,6 +22,10 @@ STATE_ROOT = "/var/lib/pyweb"
 CACHE_ROOT = "/var/cache/pyweb"
 SOCKETS_ROOT = "/run/pyweb"
 CONFIGURATION_ROOT = "/etc/pyweb"
+# A candidate: what a site is going to run, started beside what serves it. It is gone with a boot.
+CANDIDATES_ROOT = "/run/pyweb-candidates"
+UNITS = "/etc/systemd/system"
+RUNTIME_UNITS = "/run/systemd/system"
 # Of certificates by ACME: where certbot keeps them, what it is told, where it leaves the answers to
 # challenges, and what it trusts where a site names certificates of its own.
 CERTBOT_ROOT = "/etc/letsencrypt"
@@ -83,6 +87,24 @@ def paths_of(site: str, unit: str) -> dict[str, str]:
     }
 
 
+def candidate_of(site: str) -> str:
+    """The unit of a site's candidate, without its suffix. No site's own unit ends so."""
+    return f"pyweb-{site}-candidate"
+
+
+def candidate_paths(site: str) -> dict[str, str]:
+    """As paths_of, for a site's candidate. What it writes it shares with what serves."""
+    folder = f"{CANDIDATES_ROOT}/{site}"
+    return {
+        **paths_of(site, candidate_of(site)),
+        "current": f"{folder}/current",
+        "sockets": folder,
+        "configuration": folder,
+        "environment": f"{folder}/environment",
+        "secrets": f"{folder}/secrets",
+    }
+
+
 def port_of(key: str, taken: set[int]) -> int:
     """A port that stays the same while other sites come and go, unless two keys meet."""
     start = zlib.crc32(key.encode()) % len(PORTS)
@@ -91,22 +113,28 @@ def port_of(key: str, taken: set[int]) -> int:
     return port
 
 
+def socket_of(path: str) -> dict[str, Any]:
+    """An endpoint in the file system."""
+    return {"transport": "unix", "path": path, "address": path}
+
+
+def endpoint_of(host: str, port: int) -> dict[str, Any]:
+    """An endpoint of an address."""
+    written = f"[{host}]" if ":" in host else host
+    return {"transport": "tcp", "host": host, "port": port, "address": f"{written}:{port}"}
+
+
 def endpoints_of(site: Stack, hosts: list[str], taken: set[int]) -> list[dict[str, Any]]:
     """Where the backs on these hosts listen for the site."""
     if site.transport is None:
         return []
     if site.transport == "unix":
-        path = f"{SOCKETS_ROOT}/{site.name}/{site.back}-{site.link}.sock"
-        return [{"transport": "unix", "path": path, "address": path}]
+        return [socket_of(f"{SOCKETS_ROOT}/{site.name}/{site.back}-{site.link}.sock")]
     # A host may still have the one instance that sites under mod_wsgi shared, which serves until
     # the front has moved.
     own = "/own" if site.back == "mod_wsgi" else ""
     port = port_of(f"{site.name}/{site.back}/{site.link}{own}", taken)
-    written = [(host, f"[{host}]" if ":" in host else host) for host in hosts]
-    return [
-        {"transport": "tcp", "host": host, "port": port, "address": f"{name}:{port}"}
-        for host, name in written
-    ]
+    return [endpoint_of(host, port) for host in hosts]
 
 
 def unit_of(site: Stack, front: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._catalog import (
     DEFAULTS,
     EMBEDDED,
     FRONTS,
+    TCP_ONLY,
     TRANSPORTS,
     links_of,
     why_tcp,
@@ -49,12 +51,17 @@ from ansible_collections.pyweb.stack.plugins.module_utils._layout import (
     SITES_ROOT,
     STATE_ROOT,
     WEBROOT,
+    candidate_of,
+    candidate_paths,
+    endpoint_of,
     endpoints_of,
     is_below,
     passed,
     paths_of,
+    port_of,
     release_of,
     slice_of,
+    socket_of,
     unit_of,
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._listeners import (
@@ -64,7 +71,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._listeners import (
 )
 from ansible_collections.pyweb.stack.plugins.module_utils._proxies import check_proxies
 from ansible_collections.pyweb.stack.plugins.module_utils._role_variables import flag
-from ansible_collections.pyweb.stack.plugins.module_utils._site import Site, check_site
+from ansible_collections.pyweb.stack.plugins.module_utils._site import HOOKS, Site, check_site
 from ansible_collections.pyweb.stack.plugins.module_utils._targets import (
     front_target,
     own_target,
@@ -367,6 +374,9 @@ def plan(
     for site in sorted(sites, key=lambda site: site.name):
         _derive(site, host, (sources or {}).get(site.name, {}), runtime, taken, names)
     issued = _secure(sites, certificates or {})
+    # After all others, whose ports do not move by them.
+    for site in sorted(sites, key=lambda site: site.name):
+        site.candidate = _candidate(site, taken)
     planned = _cut(sites, host)
     if any(site.tls for site in sites):
         planned["tls"] = of_host(host.profile or DEFAULTS["tls_profile"], debian)
@@ -485,7 +495,33 @@ def _derive(
     site.start_timeout = site.health["timeout"]
     site.target = own_target(site, site.endpoint) if site.endpoint else None
     site.extra = site.extra.get(host.front, "")
+    for name in HOOKS:
+        hooks = [hook for hook in getattr(site, name) if place.leads or not hook["once"]]
+        setattr(site, name, hooks)
     _derive_static(site, place)
+
+
+def _candidate(site: Site, taken: set[int]) -> dict[str, Any]:
+    """What a site has otherwise while it is tried beside what serves it. Inside the front nothing
+    else can listen for it.
+    """
+    beside = copy(site)
+    beside.unit, beside.paths = candidate_of(site.name), candidate_paths(site.name)
+    found = ["unit", "paths"]
+    if site.endpoint:
+        if (site.back, site.link) in TCP_ONLY:
+            port = port_of(beside.unit, taken)
+            beside.endpoint = endpoint_of(LOOPBACK, port)
+        else:
+            beside.transport = "unix"
+            beside.endpoint = socket_of(f"{beside.paths['sockets']}/{site.link}.sock")
+        beside.allowed = []
+        # Nobody but the probe has asked it anything.
+        beside.stop_timeout = 5
+        beside.runtime = _runtime(beside)
+        beside.target = own_target(beside, beside.endpoint)
+        found += ["endpoint", "allowed", "stop_timeout", "runtime", "target"]
+    return {key: getattr(beside, key) for key in found}
 
 
 def _derive_static(site: Site, place: Place) -> None:
@@ -534,6 +570,8 @@ def _cut(sites: list[Site], host: Host) -> dict[str, Any]:
         "front": front,
         "asks": bool(front and FRONTS[front].asks),
         "backs": backs,
+        "commands_once": bool(backs and place.apart)
+        and any(hook["once"] for site in sites for hook in site.before_switch),
         "sets": [
             "app",
             *(f"back_{back}" for back in backs),

@@ -35,6 +35,9 @@ from ansible_collections.pyweb.stack.plugins.module_utils._protocols import (
 MISDIRECTED = (
     421  # how our own servers refuse a name that no site has, or who is none of a back's fronts
 )
+# What a server answers for another one that is starting: Bad Gateway, Service Unavailable and
+# Gateway Timeout (RFC 9110, section 15.6).
+WAITING = (502, 503, 504)
 HEALTHY = frozenset(range(200, 500)) - {MISDIRECTED}
 REMOTE_ADDR = "127.0.0.1"  # the client that the application is told
 START_TIMEOUT = 30  # seconds until the first healthy answer, where a target names none
@@ -151,6 +154,7 @@ class Target:
     )
 
     plain: Endpoint | None = None  # where it answers without TLS
+    proven: bool = False  # the same was healthy elsewhere: no ill answer becomes a healthy one
 
     def as_it_is(self) -> Target:
         """The same site without TLS, as long as its certificate is not there."""
@@ -194,6 +198,14 @@ class Outcome:
     tries: int = 1
     late: bool = False  # whether it had no answer when its time was over
     hopeless: bool = False  # whether none will come
+
+    @property
+    def refuted(self) -> bool:
+        """Whether what was healthy elsewhere has answered here that it is ill; who waits for it
+        may answer so, too.
+        """
+        answered = self.response is not None and self.response.status not in WAITING
+        return self.target.proven and self.fault is not None and answered
 
     def __str__(self) -> str:
         """What was seen, of whom, and where to look."""
@@ -322,7 +334,8 @@ def wait_until_healthy(
         while True:
             limit = try_timeout or (max(deadline - time.monotonic(), 1) if timeout != 0 else whole)
             outcome = replace(ask(target, limit, body_limit, doubt), tries=tries)
-            if outcome.fault is None or outcome.hopeless or time.monotonic() + pause > deadline:
+            final = outcome.fault is None or outcome.hopeless or outcome.refuted
+            if final or time.monotonic() + pause > deadline:
                 return outcome
             if doubt and tries > 1 and (reason := doubt(target)):
                 return replace(outcome, fault=f"{outcome.fault}; {reason}")

@@ -80,8 +80,11 @@ def _take_up(record: Record) -> str | None:
         "sets": None,
         "installed": [],
         "defer": False,
+        "through": [],
+        "stage": "over",
     }
-    rollout = Rollout(change, [unit_of_parameters(unit) for unit in noted["units"]], parameters, [])
+    units = [unit_of_parameters(unit) for unit in noted["units"]]
+    rollout = Rollout(change, units, parameters, [], [])
     check = noted["check"]
     tried = change.tried(different, check) if check else None
     if tried and tried[0] != 0:

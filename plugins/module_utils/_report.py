@@ -38,8 +38,28 @@ def report(known: Mapping[str, Mapping[str, Any]], alive: list[str], check: bool
             rows.append((host, site or "(all)", *[NONE] * (len(HEAD) - 2), ",".join(words)))
     widths = [max(len(row[number]) for row in rows) for number in range(len(HEAD) + 1)]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows
+        *(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+            for row in rows
+        ),
+        *(line for host, values in known.items() for line in _commands(host, values)),
     ]
+
+
+def _applied(values: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """What the role of each set of a host has registered."""
+    return [(role, values.get(f"__{role}_applied") or {}) for role in _plan(values).get("sets", [])]
+
+
+def _commands(host: str, values: Mapping[str, Any]) -> list[str]:
+    """The commands of hooks that ran on a host, each with what it has said."""
+    lines = []
+    for _role, applied in _applied(values):
+        for done in applied.get("hooks") or []:
+            words = " ".join(done["command"])
+            lines.append(f"{host}, {done['site']}, {done['hook']}: {words} ({done['seconds']} s)")
+            lines += [f"    {line}" for line in done["output"]]
+    return lines
 
 
 def _plan(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -55,8 +75,7 @@ def _changes(plan: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, li
         if word not in words:
             words.append(word)
 
-    for role in plan.get("sets", []):
-        applied = values.get(f"__{role}_applied") or {}
+    for role, applied in _applied(values):
         for site in applied.get("missing_releases") or []:
             note(site, "release")
         if applied.get("packages"):

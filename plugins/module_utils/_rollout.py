@@ -16,6 +16,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.pyweb.stack.plugins.module_utils._candidates import (
+    Candidate,
+    clear,
+    failed,
+    run_hook,
+    tried,
+)
 from ansible_collections.pyweb.stack.plugins.module_utils._change import Change
 from ansible_collections.pyweb.stack.plugins.module_utils._comparison import lasting, note
 from ansible_collections.pyweb.stack.plugins.module_utils._handover import (
@@ -49,6 +56,11 @@ from ansible_collections.pyweb.stack.plugins.module_utils._units import (
     taken_up,
 )
 
+# Seconds until what answered through the front has to answer there again.
+THROUGH_TIMEOUT = 3
+# At least as many has what was healthy beside to be so in its place.
+PROVEN_TIMEOUT = 3
+
 
 def named(
     items: list[dict[str, Any]], key: str = "name", keep: Iterable[str] = ()
@@ -74,9 +86,15 @@ class Rollout:
     """
 
     def __init__(
-        self, change: Change, units: list[Unit], parameters: dict[str, Any], takeover: list[Holder]
+        self,
+        change: Change,
+        units: list[Unit],
+        parameters: dict[str, Any],
+        takeover: list[Holder],
+        candidates: list[Candidate],
     ) -> None:
         self._change, self._units, self._takeover = change, units, takeover
+        self._candidates = candidates
         self._parameters = parameters
         self._claims = {
             "units": named(parameters["units"], keep=("reload_on", "restart_on", "shared")),
@@ -92,6 +110,7 @@ class Rollout:
             for kind in ("accounts", "directories")
         }
         self._targets = [target_of(target) for target in parameters["targets"]]
+        self._through = [target_of(target).as_it_is() for target in parameters["through"]]
         self._logs = Logs({log for target in self._targets if (log := target.log or target.unit)})
         self._swapped = now()
         self._stopped: list[str] = []
@@ -104,6 +123,9 @@ class Rollout:
         self._sites: set[str] = set()  # those of them whose command ran
         self._ill: set[str] = set()  # targets that were not healthy before
         self._well: set[str] = set()  # those that were
+        self._reached: list[Target] = []  # through the front, before the change
+        self._took: dict[str, float] = {}  # seconds of the candidates that were tried
+        self.hooks: list[dict[str, Any]] = []  # what came of each command
         self.work = Work()
         self.ran: list[str] = []
         self.warning = ""
@@ -253,10 +275,73 @@ class Rollout:
         packages.claim(record.name, self._parameters["packages"], self._parameters["installed"])
         packages.save()
 
+    def _changing(self, different: list[str]) -> list[Candidate]:
+        """The candidates of the sites whose processes read a path that is going to change."""
+        reading = {
+            item["site"]
+            for kind in ("commands", "units")
+            for item in self._parameters[kind]
+            if set(different)
+            & set(
+                below(
+                    self._change.paths,
+                    item["paths"]
+                    if kind == "commands"
+                    else [*item["reload_on"], *item["restart_on"]],
+                )
+            )
+        }
+        return [each for each in self._candidates if each.site in reading]
+
+    def try_beside(self, different: list[str], stage: str = "all") -> str | None:
+        """Run the commands of before_switch, then start what is going to change beside what serves,
+        and probe it. Returns what went wrong, if anything; what serves has seen nothing of it.
+        """
+        changing = self._changing(different)
+        verbs = self.decide(expecting=different).verbs
+        serving = {name for name, state in self._before.items() if state.active}
+        trying = [
+            each
+            for each in self._candidates
+            if each.units
+            and each.stands_for in serving
+            and (each in changing or verbs.get(each.stands_for) == "restart")
+        ]
+        if not changing and not trying:
+            return None
+        clear()
+        try:
+            once = {"once": True, "beside": False}.get(stage)
+            problem = self._run_hooks(changing, "before_switch", once)
+            if not problem and stage != "once":
+                problem, self._took = tried(trying)
+        except OSError as error:
+            problem = str(error)
+        finally:
+            clear()
+        return problem and (
+            f"Tried beside what serves, and refused; nothing was changed:\n{problem}"
+        )
+
+    def _run_hooks(
+        self, candidates: list[Candidate], hook: str, once: bool | None = None
+    ) -> str | None:
+        """Run the commands of a hook of these sites. Returns what the first that failed has said,
+        if one did.
+        """
+        for candidate in candidates:
+            for done in run_hook(candidate, hook, once):
+                self.hooks.append(done)
+                if done["fault"]:
+                    return failed(done)
+        return None
+
     def carry_through(self, different: list[str], check: list[str]) -> str | None:
         """Change these paths and have them taken up, or go back. Returns what went wrong and how it
         is now, or None.
         """
+        if self._parameters["stage"] == "all" and (problem := self.try_beside(different)):
+            return problem
         if different:
             self._look(different)
         # While their files are still there, so that nothing of them stays behind.
@@ -265,10 +350,27 @@ class Rollout:
             if different:
                 self._change.swap(different)
             self._swapped = now()
-            problem = self._take_up(different, check)
+            problem = self._take_up(different, check) or self._taken_over(different)
         except OSError as error:
             problem = str(error)
         return problem and self._go_back(problem, different)
+
+    def _taken_over(self, different: list[str]) -> str | None:
+        """Ask through the front what answered there before, and run the commands of after_switch.
+        Returns what went wrong, if anything.
+        """
+        changing = self._changing(different)
+        sites = {each.site for each in changing}
+        asked = [replace(target, proven=True) for target in self._reached if target.site in sites]
+        wrong = [
+            outcome
+            for outcome in self._ask(asked, timeout=THROUGH_TIMEOUT, doubting=False)
+            if outcome.fault is not None
+        ]
+        if wrong:
+            self._wrong = wrong
+            return f"Through the front, after the switch:\n{self._report(wrong)}"
+        return self._run_hooks(changing, "after_switch")
 
     def _take_up(self, different: list[str], check: list[str]) -> str | None:
         """Do it all, in order. Returns what went wrong, if anything; the work that was begun is in
@@ -387,6 +489,14 @@ class Rollout:
         """See which targets of what is up, and is going to start anew, are healthy before the
         change.
         """
+        sites = {each.site for each in self._changing(different)}
+        self._reached = [
+            outcome.target
+            for outcome in self._ask(
+                [target for target in self._through if target.site in sites], timeout=0
+            )
+            if outcome.fault is None
+        ]
         if self._takeover:
             return
         verbs = self.decide(expecting=different).verbs
@@ -425,6 +535,13 @@ class Rollout:
         touched = self._touched(self.work.verbs, self._sites)
         asked = [
             target for target in touched if target.name not in excused or target.site in self._sites
+        ]
+        # What was healthy beside needs no more time in its place.
+        asked = [
+            replace(target, timeout=max(PROVEN_TIMEOUT, 2 * self._took[target.site]), proven=True)
+            if target.site in self._took
+            else target
+            for target in asked
         ]
         if mark:
             asked = [

@@ -31,6 +31,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._keys import (
     STR,
     Finished,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._role_variables import FLAGS
 
 # Accounts of a Debian host; a site is named after its account, so it must not be one of these.
 RESERVED_NAMES = frozenset(
@@ -402,6 +403,26 @@ def _source(value: Any) -> dict[str, Any]:
     return {key: SOURCES[key](item)}
 
 
+def _command(value: Any) -> list[str]:
+    example = "[python, manage.py, migrate]"
+    found = each(
+        text(None, "a word of a command, quoted if it is a number"), "words", f"command: {example}"
+    )(value)
+    if not found or not found[0]:
+        raise Fault(f"an empty command; write command: {example}")
+    if any(NOT_TEXT.search(word) for word in found):
+        raise Fault("a word has a NUL, or a character that is none of Unicode")
+    return found
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, str) and value.lower() in FLAGS:
+        return FLAGS[value.lower()]
+    if not isinstance(value, bool):
+        raise Fault(f"expected true or false, got {shown(value)}")
+    return value
+
+
 def _extra(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise Fault(
@@ -489,6 +510,30 @@ SOURCES: dict[str, Callable[[Any], str]] = {
 }
 
 
+HOOK_KEYS = {
+    "command": Key(
+        _command,
+        REQUIRED,
+        "program and its arguments, as a list; a program of the release's virtual environment "
+        "comes before one of the host",
+    ),
+    "timeout": Key(number(1, 86400, "seconds"), 300, "seconds until it is ended, and has failed"),
+    "once": Key(
+        _flag,
+        False,
+        "with the groups fronts and backs, only the first back of the run runs it, before any "
+        "other back goes on",
+    ),
+}
+
+
+# When the commands of a hook run, by its key.
+HOOKS = {
+    "before_switch": "before what the site is going to run is tried beside what serves",
+    "after_switch": "after it has taken over and answers",
+}
+
+
 HEALTH_KEYS = {
     "path": Key(_health_path, "/", "page to ask for, relative to the site's mount"),
     "status": Key(
@@ -500,6 +545,9 @@ HEALTH_KEYS = {
         "seconds the site may take to start and to give its first healthy answer",
     ),
 }
+
+
+HOOK_EXAMPLE = "{command: [python, manage.py, migrate]}"
 
 
 STATIC_KEYS = {
@@ -643,6 +691,10 @@ SITE_KEYS = {
         {},
         "how a change is told to be well: a mapping of path, status, timeout",
     ),
+    **{
+        name: Key(lambda value: value, [], f"commands in the new release, as the site, {when}")
+        for name, when in HOOKS.items()
+    },
     "extra": Key(_extra, {}, "raw text for the site's own block, by front"),
     "state": Key(
         choice("present", "absent"),
@@ -681,6 +733,32 @@ def check_keys(
     return done
 
 
+def _mappings(
+    faults: Faults, where: str, given: Any, keys: dict[str, Key], example: str
+) -> list[dict[str, Any]]:
+    """The items of a list of mappings with these keys."""
+    needed = " and ".join(name for name, key in keys.items() if key.default is REQUIRED)
+    if not isinstance(given, list):
+        name = where.rpartition(".")[2]
+        faults.add(
+            where,
+            f"expected a list of mappings with {needed}, got {kind_of(given)}; write {name}: "
+            f"[{example}]",
+        )
+        return []
+    found = []
+    for number_of_item, item in enumerate(given):
+        inner = f"{where}[{number_of_item}]"
+        if isinstance(item, dict):
+            found.append(check_keys(faults, f"{inner}.", item, keys))
+        else:
+            faults.add(
+                inner,
+                f"expected a mapping with {needed}, got {shown(item)}; write {example}",
+            )
+    return found
+
+
 @dataclass
 class Site:
     """A site on its way through the plan. A value that is wrong is None, and a plan with a fault
@@ -711,6 +789,8 @@ class Site:
     max_body_size: int
     tls: dict[str, Any] | None
     health: dict[str, Any]
+    before_switch: list[dict[str, Any]]
+    after_switch: list[dict[str, Any]]
     extra: Any  # raw text by front; once derived, that of its own front
     state: str
     more: dict[str, Any]  # keys from which nothing is decided
@@ -738,6 +818,7 @@ class Site:
     silence: int = field(init=False)  # of the application, after which its process is ended
     runtime: dict[str, str] = field(init=False)
     target: dict[str, Any] | None = field(init=False)
+    candidate: dict[str, Any] = field(init=False)
     directories: list[str] = field(init=False)
     serves_release: bool = field(init=False)  # whether the front serves files out of its release
     published: list[str] = field(init=False)
@@ -784,25 +865,15 @@ def check_site(faults: Faults, number_of_site: int, raw: Any) -> Site | None:
         )
         health = {}
     site.health = check_keys(faults, f"{where}health.", health, HEALTH_KEYS)
-    static = site.static
-    site.static = []
-    if not isinstance(static, list):
-        faults.add(
-            f"{where}static",
-            f"expected a list of mappings with url and path, got {kind_of(static)}; write static: "
-            "[{url: /static/, path: static/}]",
+    for name in HOOKS:
+        setattr(
+            site,
+            name,
+            _mappings(faults, f"{where}{name}", getattr(site, name), HOOK_KEYS, HOOK_EXAMPLE),
         )
-        return site
-    for number_of_item, item in enumerate(static):
-        if isinstance(item, dict):
-            site.static.append(
-                check_keys(faults, f"{where}static[{number_of_item}].", item, STATIC_KEYS)
-            )
-        else:
-            faults.add(
-                f"{where}static[{number_of_item}]",
-                f"expected a mapping with url and path, got {shown(item)}",
-            )
+    site.static = _mappings(
+        faults, f"{where}static", site.static, STATIC_KEYS, "{url: /static/, path: static/}"
+    )
     # To lighttpd two conditions are one where capital letters alone tell them apart.
     urls = [item["url"].lower() for item in site.static if item["url"]]
     for url in sorted({url for url in urls if urls.count(url) > 1}):

@@ -25,12 +25,14 @@ class Place:
 
     servers: the variable front of all fronts, each value once; empty where the host is its own only
     front.
+    leads: whether the host does what is done once for all backs.
     """
 
     host: str = ""
     fronts: Mapping[str, str] = field(default_factory=dict)
     backs: Mapping[str, str] = field(default_factory=dict)
     servers: tuple[Any, ...] = ()
+    leads: bool = True
 
     @property
     def apart(self) -> bool:

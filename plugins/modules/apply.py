@@ -141,6 +141,80 @@ options:
     description: Set by the action plugin - a digest of what the set is settled from, for
       M(pyweb.stack.compare).
     type: str
+  runs:
+    description:
+      - Finished sites whose processes the set runs. Their environment, their secrets and the link
+        to the release that is served are files of the set, by templates that all backs share.
+      - Where what a site runs is going to change, and the plan gives it a candidate, the set's own
+        files and units for it are tried first under the names of the candidate, beside what serves.
+        The commands of C(before_switch) run before that, those of C(after_switch) when the site has
+        taken over and answers. Where one of all these fails, nothing was changed, or the change is
+        undone.
+    type: list
+    elements: dict
+    default: []
+  through:
+    description: What to ask of these sites through the front of the host, before and after a
+      change. Where one answered and does not any more, the change is undone.
+    type: list
+    elements: dict
+    default: []
+  stage:
+    description:
+      - How far to go, where several hosts go on together.
+      - V(once) runs the commands of C(before_switch) that one host runs for all; V(beside) runs the
+        others and tries the candidates; neither changes what serves. V(over) does the rest. V(all)
+        does everything.
+    type: str
+    choices: [all, once, beside, over]
+    default: all
+  candidates:
+    description: Set by the action plugin - what the sites of O(runs) are going to run, and the
+      commands of their hooks.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      site:
+        description: Name of the site.
+        type: str
+        required: true
+      account:
+        description: Account that it runs as.
+        type: str
+        required: true
+      slice:
+        description: systemd slice of what runs for it.
+        type: str
+      release:
+        description: Directory of the release.
+        type: str
+        required: true
+      files:
+        description: Files of the candidate, as in O(files).
+        type: list
+        elements: dict
+        default: []
+      units:
+        description: Units of the candidate; none where it cannot be tried.
+        type: list
+        elements: str
+        default: []
+      target:
+        description: What to ask of it.
+        type: dict
+      stands_for:
+        description: The unit that is to take over.
+        type: str
+        required: true
+      variables:
+        description: For each hook, the files of environment variables of its commands.
+        type: dict
+        required: true
+      hooks:
+        description: For each hook, its commands.
+        type: dict
+        required: true
   defer:
     description: Leaves files and units that the set no longer wants where they are, for
       M(pyweb.stack.retire) to remove when nothing uses them any more.
@@ -424,6 +498,17 @@ sites:
     sites share is under an empty name.
   type: dict
   returned: always
+hooks:
+  description: The commands of hooks that ran, each with its site, hook, seconds and last words.
+  type: list
+  elements: dict
+  returned: always
+  sample:
+    - site: shop
+      hook: before_switch
+      command: [python, manage.py, migrate]
+      seconds: 1.2
+      output: ["Running migrations:", "  No migrations to apply."]
 missing_releases:
   description: Sites whose release is missing.
   type: list
@@ -432,6 +517,10 @@ missing_releases:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pyweb.stack.plugins.module_utils._candidates import (
+    candidate_of,
+    clear,
+)
 from ansible_collections.pyweb.stack.plugins.module_utils._certificates import (
     certificate_files,
     refused_pairs,
@@ -518,6 +607,18 @@ UNIT = {
     "each": {"type": "list", "elements": "dict"},
     "site": {"type": "str", "default": ""},
 }
+CANDIDATE = {
+    "site": {"type": "str", "required": True},
+    "account": {"type": "str", "required": True},
+    "slice": {"type": "str"},
+    "release": {"type": "str", "required": True},
+    "files": {"type": "list", "elements": "dict", "options": FILE, "default": []},
+    "units": {"type": "list", "elements": "str", "default": []},
+    "target": {"type": "dict", "options": TARGET_SPEC},
+    "stands_for": {"type": "str", "required": True},
+    "variables": {"type": "dict", "required": True},
+    "hooks": {"type": "dict", "required": True},
+}
 ARGUMENTS = {
     "name": {"type": "str", "required": True},
     "packages": {"type": "list", "elements": "str", "default": []},
@@ -532,19 +633,22 @@ ARGUMENTS = {
     "defer": {"type": "bool", "default": False},
     "verify": {"type": "bool", "default": False},
     "files": {"type": "list", "elements": "dict", "options": FILE, "default": []},
+    "candidates": {"type": "list", "elements": "dict", "options": CANDIDATE, "default": []},
     "certificates": {"type": "list", "elements": "dict", "options": CERTIFICATE, "default": []},
     "absent": {"type": "list", "elements": "str", "default": []},
     "check": {"type": "list", "elements": "str", "default": []},
     "commands": {"type": "list", "elements": "dict", "options": COMMAND, "default": []},
     "units": {"type": "list", "elements": "dict", "options": UNIT, "default": []},
     "targets": {"type": "list", "elements": "dict", "options": TARGET_SPEC, "default": []},
+    "through": {"type": "list", "elements": "dict", "options": TARGET_SPEC, "default": []},
+    "stage": {"type": "str", "choices": ["all", "once", "beside", "over"], "default": "all"},
 }
 
 
-def entries(parameters: dict) -> dict:
-    """What is wanted at each path."""
-    wanted = dict.fromkeys(parameters["absent"])
-    for file in parameters["files"]:
+def entries(files: list[dict]) -> dict:
+    """What is wanted at the path of each file."""
+    wanted = {}
+    for file in files:
         content = None if file["target"] else file["content"].encode()
         mode = 0o777 if file["target"] else int(file["mode"], 8)
         wanted[file["path"]] = Entry(
@@ -615,11 +719,15 @@ def main() -> None:
         # The action plugin installs these and calls again; nothing was touched yet.
         module.exit_json(changed=False, missing=missing)
 
-    recovered = [] if module.check_mode else recover()
+    recovered = []
+    if not module.check_mode:
+        recovered = recover()
+        clear()
     parameters["files"] += certificate_files(parameters["certificates"], module.check_mode)
     sites = {file["path"]: file["site"] for file in parameters["files"]}
     late = {file["path"] for file in parameters["files"] if file["late"]}
-    change = Change(parameters["name"], entries(parameters), sites, parameters["defer"], late)
+    wanted = {**dict.fromkeys(parameters["absent"]), **entries(parameters["files"])}
+    change = Change(parameters["name"], wanted, sites, parameters["defer"], late)
     for path in change.leave([file["path"] for file in parameters["files"] if file["once"]]):
         module.warn(
             f"{path} is not as the role would write it, and is left alone, since it belongs to "
@@ -627,8 +735,10 @@ def main() -> None:
         )
     different = change.differences()
     secrets = {file["path"] for file in parameters["files"] if file["secret"]}
-    rollout = Rollout(change, units, parameters, takeover)
+    candidates = [candidate_of(each, entries(each["files"])) for each in parameters["candidates"]]
+    rollout = Rollout(change, units, parameters, takeover, candidates)
     result = {
+        "hooks": rollout.hooks,
         "packages": missing,
         "files": different,
         "recovered": recovered,
@@ -673,6 +783,10 @@ def main() -> None:
         changes = missing or different or verbs or rollout.going() or rollout.lost()
         module.exit_json(changed=bool(changes), units=verbs, **result)
 
+    if parameters["stage"] in ("once", "beside"):
+        if problem := rollout.try_beside(different, parameters["stage"]):
+            module.fail_json(msg=problem, units={}, **result)
+        module.exit_json(changed=False, units={}, **{**result, "files": [], "diff": []})
     problem = rollout.carry_through(different, [] if tried else parameters["check"])
     verbs = rollout.work.summary()
     if problem:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import http.client
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 
@@ -38,6 +39,7 @@ class Load:
     failed: list[str] = field(default_factory=list)
     slowest: float = 0.0
     servers: set[str] = field(default_factory=set)
+    answers: Counter[str] = field(default_factory=Counter)  # of their first 40 bytes
 
     def __enter__(self) -> Load:
         self._lock, self._over = threading.Lock(), threading.Event()
@@ -68,7 +70,7 @@ class Load:
             if fresh:
                 connection = http.client.HTTPConnection(self.address, self.port, timeout=30)
             begin = time.monotonic()
-            fault, idle, server = None, False, ""
+            fault, idle, server, answer = None, False, "", ""
             try:
                 connection.request(
                     "GET",
@@ -80,6 +82,7 @@ class Load:
                     },
                 )
                 response = connection.getresponse()
+                answer = response.read(40).decode(errors="replace")
                 response.read()
                 server = response.headers.get("Server", "")
                 if response.status != 200:
@@ -98,6 +101,7 @@ class Load:
                     self.sent += 1
                     self.slowest = max(self.slowest, seconds)
                     self.servers.add(server.split("/")[0])
+                    self.answers[answer] += 1
                     if fault:
                         self.failed.append(
                             f"{'kept' if keep else 'new'} connection, after {seconds:.2f} "

@@ -14,6 +14,7 @@ from pathlib import Path
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.pyweb.stack.plugins.action.apply import SHARED, _expand, render
+from ansible_collections.pyweb.stack.plugins.plugin_utils._runs import files_of as files_of_runs
 from jinja2 import Environment
 
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -51,12 +52,13 @@ def variables_of(role: str) -> dict:
 
 
 @functools.cache
-def files_of(role: str) -> list:
-    """The argument files of the role's task, as it is written."""
+def files_of(role: str) -> dict:
+    """The arguments files and runs of the role's task, as they are written."""
     tasks = LOADER.load_from_file(
         str(ROLES / role / "tasks" / "main.yml"), trusted_as_template=True
     )
-    return next(task["pyweb.stack.apply"]["files"] for task in tasks if "pyweb.stack.apply" in task)
+    task = next(task["pyweb.stack.apply"] for task in tasks if "pyweb.stack.apply" in task)
+    return {"files": task["files"], "runs": task.get("runs", [])}
 
 
 def files(planned: dict, **variables) -> dict[str, str]:
@@ -70,7 +72,8 @@ def files(planned: dict, **variables) -> dict[str, str]:
     ):
         known = {**variables_of(role), "pyweb_plan": planned, **variables}
         templar = Templar(loader=LOADER, variables=known)
-        for item in templar.template(files_of(role)):
+        asked = templar.template(files_of(role))
+        for item in [*asked["files"], *files_of_runs(asked["runs"], late=False)]:
             for file in _expand(item, ("path", "target", "owner", "group")):
                 template = ROLES / role / "templates" / file.get("template", "")
                 path = template if template.exists() else SHARED / file["template"]

@@ -25,6 +25,8 @@ SETS = sorted(
 )
 # What a template is given beside the role's own variables.
 GIVEN = {"site", "pyweb_plan", "omit", MANAGED}
+# How far a role goes, which changes no file.
+GIVEN |= {"pyweb_stage"}
 # Results of the role's own tasks, which ask the host: with these nobody compares (plan.asks).
 ASKED = {"front_cherokee"}
 

@@ -432,6 +432,20 @@ def test_waits_for_a_server_that_starts_late(tmp_path, started):
     assert outcome.tries >= 3
 
 
+@pytest.mark.parametrize(
+    ("status", "tries"),
+    [(b"500 Internal Server Error", 1), (b"404 Not Found", 2), (b"503 Starting", 2)],
+)
+def test_an_ill_answer_of_what_was_healthy_elsewhere_is_its_last(tmp_path, started, status, tries):
+    server, endpoint = listener(tmp_path, "unix")
+    answers = [b"Status: " + status + b"\n\n", b"Status: 200 OK\n\nready"]
+    started(*answering(server, *answers[:tries]))
+    asked = Target("x", "scgi", endpoint, status=[200], proven=status != b"404 Not Found")
+    [outcome] = wait_until_healthy([asked], timeout=20, interval=0.05)
+    assert outcome.tries == tries
+    assert (outcome.fault is None) is (tries == 2)
+
+
 def test_many_slow_targets_cost_the_time_of_one(tmp_path, started):
     class Slow(Handler):
         def do_GET(self):

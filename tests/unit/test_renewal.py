@@ -79,7 +79,8 @@ class Host:
                 group=file["group"],
             )
         change = Change(FRONT, wanted)
-        rollout = Rollout(change, [unit_of_parameters(parameters["units"][0])], parameters, [])
+        units = [unit_of_parameters(parameters["units"][0])]
+        rollout = Rollout(change, units, parameters, [], [])
         assert rollout.carry_through(change.differences(), []) is None
         rollout.keep()
         self.world.runs = {"chain": self.pair[0].read_text()}

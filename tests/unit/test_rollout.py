@@ -105,11 +105,14 @@ def target(site, unit=SERVER):
 # The lists of a set that has nothing.
 EMPTY: dict = {
     **dict.fromkeys(NOTED, []),
-    **dict.fromkeys(("installed", "files", "certificates", "releases"), []),
+    **dict.fromkeys(("installed", "files", "certificates", "releases", "through"), []),
+    "stage": "all",
 }
 
 
-def rollout(world, contents, verify=False, units=(), touched=None):
+def rollout(
+    world, contents, verify=False, units=(), touched=None, candidates=(), through=(), stage="all"
+):
     """Roll these contents of sites' files out. Returns it, and what went wrong."""
     change = Change("test", {world.path(site): entry(text) for site, text in contents.items()})
     commands = [
@@ -123,8 +126,9 @@ def rollout(world, contents, verify=False, units=(), touched=None):
             for unit in units
         ],
         "targets": [target(site) for site in contents],
+        "through": [target(site, "nginx.service") for site in through], "stage": stage,
     }  # fmt: skip
-    done = module.Rollout(change, [Unit(SERVER), *units], parameters, [])
+    done = module.Rollout(change, [Unit(SERVER), *units], parameters, [], list(candidates))
     problem = done.carry_through(change.differences(), [])
     if problem is None:
         done.keep()
@@ -261,7 +265,7 @@ def test_what_the_commands_have_made_is_made_again_where_it_was_lost(world, monk
             "accounts": [account], "directories": [],
             "commands": [{"argv": ["make", "accounts"], "paths": [world.path("a")], "site": ""}],
         }  # fmt: skip
-        done = module.Rollout(change, [], parameters, [])
+        done = module.Rollout(change, [], parameters, [], [])
         assert done.carry_through(change.differences(), []) is None
         shown = done.drift(done.work)
         found = done.lost()
@@ -274,3 +278,173 @@ def test_what_the_commands_have_made_is_made_again_where_it_was_lost(world, monk
     assert again() == ([], [], [])
     lost.add("shop")
     assert again() == (["make accounts"], ["shop"], ["shop"])
+
+
+# What is tried beside what serves.
+
+
+@dataclass
+class Beside:
+    """A candidate of a site, and what becomes of it and of its commands."""
+
+    site: str
+    units: tuple = ("pyweb-one-candidate.service",)
+    stands_for: str = SERVER
+
+
+@pytest.fixture(name="beside")
+def what_happens_beside(world, monkeypatch):
+    """What is said of each step; a text is what is wrong."""
+    says = {"tried": None, "before_switch": None, "after_switch": None}
+
+    def tried(candidates):
+        names = [each.site for each in candidates]
+        world.calls.append(f"try {' '.join(names)}".strip())
+        return says["tried"], dict.fromkeys(names, 0.5)
+
+    def run_hook(candidate, hook, once=None):
+        world.calls.append(f"{hook} {candidate.site} {once}")
+        yield {
+            "site": candidate.site,
+            "hook": hook,
+            "command": ["x"],
+            "output": [],
+            "fault": says[hook],
+        }
+
+    for function in (tried, run_hook):
+        monkeypatch.setattr(module, function.__name__, function)
+    monkeypatch.setattr(module, "clear", lambda: world.calls.append("clear"))
+    return says
+
+
+def versions(world, beside, **options):
+    """From one version of a site to the next, and what was done for it."""
+    rollout(world, {"one": "v1", "two": "v1"})
+    world.calls.clear()
+    done, problem = rollout(
+        world, {"one": "v2", "two": "v1"}, candidates=[Beside("one"), Beside("two")], **options
+    )
+    steps = [call for call in world.calls if call.split()[0] not in ("systemctl", "ask", "clear")]
+    return done, problem, steps
+
+
+def test_what_changes_is_tried_before_it_takes_over(world, beside):
+    done, problem, steps = versions(world, beside)
+    assert problem is None and world.runs == {"one": "v2", "two": "v1"}
+    assert steps == ["before_switch one None", "try one", "touch one", "after_switch one None"]
+    assert [each["hook"] for each in done.hooks] == ["before_switch", "after_switch"]
+    assert world.calls[-1] != "clear" and world.calls.count("clear") == 2
+    world.calls.clear()
+    rollout(world, {"one": "v2", "two": "v1"}, candidates=[Beside("one"), Beside("two")])
+    assert not [call for call in world.calls if call.startswith(("try", "before"))]
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        ("before_switch", ["before_switch one None"]),
+        ("tried", ["before_switch one None", "try one"]),
+    ],
+)
+def test_what_is_refused_beside_changes_nothing(world, beside, step, expected):
+    beside[step] = "it is ill"
+    _done, problem, steps = versions(world, beside)
+    assert steps == expected
+    assert problem.startswith("Tried beside what serves, and refused; nothing was changed:\n")
+    assert problem.endswith("it is ill")
+    assert world.runs == {"one": "v1", "two": "v1"}
+    assert read(world.path("one")) == entry("v1")
+    assert recover() == []
+
+
+def test_a_command_that_fails_after_the_switch_takes_it_back(world, beside):
+    beside["after_switch"] = "it ended with status 1"
+    _done, problem, steps = versions(world, beside)
+    assert steps[-2:] == ["after_switch one None", "touch one"]
+    assert problem.splitlines() == [
+        "sites[one].after_switch: x: it ended with status 1",
+        "Every file is as it was before.",
+        "What answered before answers again.",
+    ]
+    assert world.runs["one"] == "v1"
+
+
+@pytest.mark.parametrize("ill", [False, True])
+def test_it_is_asked_through_the_front_what_answered_there(world, beside, monkeypatch, ill):
+    def wait(targets, timeout=None, doubt=None):
+        found = world.wait(targets)
+        return [
+            Outcome(
+                each.target,
+                None,
+                "it is ill"
+                if each.target.unit == "nginx.service" and world.runs["one"] == "v2"
+                else each.fault,
+                0.0,
+            )
+            for each in found
+        ]
+
+    if ill:
+        monkeypatch.setattr(module, "wait_until_healthy", wait)
+    _done, problem, steps = versions(world, beside, through=["one", "two"])
+    assert world.runs["one"] == ("v1" if ill else "v2")
+    if ill:
+        assert problem.startswith("Through the front, after the switch:\none (http, 127.0.0.1:1):")
+        assert "after_switch one None" not in steps
+    assert "ask one two" not in world.calls, "of two nothing has changed"
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        ("once", ["before_switch one True"]),
+        ("beside", ["before_switch one False", "try one"]),
+        ("over", ["touch one", "after_switch one None"]),
+    ],
+)
+def test_several_hosts_go_on_together_by_stages(world, beside, stage, expected):
+    rollout(world, {"one": "v1"})
+    world.calls.clear()
+    change = Change("test", {world.path("one"): entry("v2")})
+    parameters = {
+        **EMPTY,
+        "name": "test",
+        "defer": True,
+        "verify": False,
+        "sets": None,
+        "inputs": None,
+        "commands": [{"argv": ["touch", "one"], "paths": [world.path("one")], "site": "one"}],
+        "stage": stage,
+    }
+    done = module.Rollout(change, [Unit(SERVER)], parameters, [], [Beside("one")])
+    different = change.differences()
+    if stage == "over":
+        assert done.carry_through(different, []) is None
+    else:
+        assert done.try_beside(different, stage) is None
+    assert [
+        call for call in world.calls if call.split()[0] not in ("systemctl", "ask", "clear")
+    ] == expected
+
+
+def test_what_starts_for_the_first_time_is_not_tried_beside(world, beside, monkeypatch):
+    monkeypatch.setattr(
+        module, "states", lambda names: {name: State(exists=True) for name in names}
+    )
+    rollout(world, {"one": "v1"}, candidates=[Beside("one")])
+    assert "before_switch one None" in world.calls
+    assert not [call for call in world.calls if call == "try one"]
+
+
+def test_what_was_healthy_beside_has_little_time_in_its_place(world, beside, monkeypatch):
+    asked = []
+
+    def wait(targets, timeout=None, doubt=None):
+        asked.extend(targets)
+        return world.wait(targets)
+
+    monkeypatch.setattr(module, "wait_until_healthy", wait)
+    versions(world, beside)
+    assert [(each.timeout, each.proven) for each in asked if each.site == "one"][-1] == (3, True)

@@ -82,6 +82,8 @@ def test_defaults():
         "max_body_size": 10485760,
         "tls": None,
         "health": {"path": "/", "status": None, "timeout": 30},
+        "before_switch": [],
+        "after_switch": [],
         "extra": {},
         "state": "present",
         "label": "shop",
@@ -361,6 +363,48 @@ REFUSED = [
     ),
     ({"extra": {"nginx": ["gzip on;"]}}, "expected raw configuration text for nginx, got a list"),
     ({"extra": {"nginx": "\ud800"}}, "a character that is none of Unicode"),
+    (
+        {"before_switch": "migrate"},
+        "sites[shop].before_switch: expected a list of mappings with command, got a string; write "
+        "before_switch: [{command: [python, manage.py, migrate]}]",
+    ),
+    (
+        {"after_switch": [["migrate"]]},
+        "sites[shop].after_switch[0]: expected a mapping with command, got a list; write {command: "
+        "[python, manage.py, migrate]}",
+    ),
+    (
+        {"before_switch": [{"command": "python manage.py migrate"}]},
+        "sites[shop].before_switch[0].command: expected a list of words, got a string ('python "
+        "manage.py migrate'); write command: [python, manage.py, migrate]",
+    ),
+    (
+        {"before_switch": [{"command": ["sleep", 1]}]},
+        "sites[shop].before_switch[0].command: expected a word of a command, quoted if it is a "
+        "number, got a number (1)",
+    ),
+    (
+        {"before_switch": [{"command": []}]},
+        "sites[shop].before_switch[0].command: an empty command; write command: [python, "
+        "manage.py, migrate]",
+    ),
+    (
+        {"before_switch": [{"command": ["a\0"]}]},
+        "sites[shop].before_switch[0].command: a word has a NUL",
+    ),
+    (
+        {"before_switch": [{"command": ["a"], "timeout": "5m"}]},
+        "sites[shop].before_switch[0].timeout: expected a whole number of seconds from 1 to 86400, "
+        "got '5m'; write it without a unit",
+    ),
+    (
+        {"before_switch": [{"command": ["a"], "once": "perhaps"}]},
+        "sites[shop].before_switch[0].once: expected true or false, got a string ('perhaps')",
+    ),
+    (
+        {"before_switch": [{"command": ["a"], "run_once": True}]},
+        "sites[shop].before_switch[0].run_once: unknown key; did you mean 'once'?",
+    ),
     (
         {"health": "/ready"},
         "sites[shop].health: expected a mapping with path, status or timeout, got a string "

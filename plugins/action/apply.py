@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import getpass
+import socket
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -46,6 +48,7 @@ class ActionModule(ActionBase):
             arguments.get("units") or [],
             lambda item: [self._render(file, task_vars) for file in _expand(item, FIELDS["files"])],
             lambda item: _expand(item, FIELDS["units"]),
+            by=f"{getpass.getuser()}@{socket.gethostname()}",
         )
         arguments["files"] = [
             *(arguments.get("files") or []),

@@ -8,6 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pyweb.stack.plugins.modules.release import SITE
 from ansible_collections.pyweb.stack.plugins.plugin_utils._source import RUNTIME, archive, scan
@@ -50,6 +51,13 @@ class ActionModule(ActionBase):
             return result
 
         missing = [dict(site) for site in sites if site["name"] in answer["missing"]]
+        for site in missing:
+            if site["release"].get("held"):
+                raise AnsibleActionFail(
+                    f"sites[{site['name']}]: release {site['release']['id']}, which is to serve, "
+                    "is not there, or was built with another Python; nothing was changed. -e "
+                    "forward=true moves on to the release of the source"
+                )
         remote = self._connection._shell.tmpdir or self._make_tmp_path()
         sent: dict[str, str] = {}
         for site in missing:

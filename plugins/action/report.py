@@ -24,7 +24,8 @@ class ActionModule(ActionBase):
             host: task_vars["hostvars"].raw_get(host)
             for host in task_vars["ansible_play_hosts_all"]
         }
-        lines = report(known, task_vars["ansible_play_hosts"], self._task.check_mode)
+        releases = bool(self._task.args.get("releases"))
+        lines = report(known, task_vars["ansible_play_hosts"], self._task.check_mode, releases)
         result.update(changed=False, skipped=not lines, msg=lines)
         # A list is a line each in every format of the output.
         result["_ansible_verbose_always"] = bool(lines)

@@ -52,13 +52,15 @@ class Candidate:
 
     units: of the candidate; none inside a front, where only the hooks run beside what serves.
     stands_for: the unit that is to take over.
+    by: who has it changed.
     variables: for each hook, the files of the environment that its commands see.
     """
 
     site: str
     account: str
     slice: str | None
-    release: str
+    release: dict[str, Any]
+    by: str
     files: dict[str, Entry]
     units: list[str]
     target: Target | None
@@ -75,7 +77,9 @@ def candidate_of(given: dict[str, Any], files: dict[str, Entry]) -> Candidate:
         variables={name: tuple(paths) for name, paths in given["variables"].items()},
         **{
             key: given[key]
-            for key in ("site", "account", "slice", "release", "units", "stands_for", "hooks")
+            for key in (
+                *("site", "account", "slice", "release", "by", "units", "stands_for", "hooks"),
+            )
         },
     )
 
@@ -164,7 +168,8 @@ def run_hook(candidate: Candidate, hook: str, once: bool | None = None) -> Itera
 def _run(candidate: Candidate, hook: str, number: int, given: dict[str, Any]) -> dict[str, Any]:
     variables = candidate.variables[hook]
     _write((path, entry) for path, entry in candidate.files.items() if path in variables)
-    place = Place(candidate.site, candidate.account, candidate.slice, candidate.release, variables)
+    release = candidate.release["path"]
+    place = Place(candidate.site, candidate.account, candidate.slice, release, variables)
     done = {"site": candidate.site, "hook": hook, "command": given["command"]}
     try:
         ended = start(place, f"{hook}-{number}", given["command"], given["timeout"])

@@ -71,6 +71,12 @@ RELEASE = {
     "path": _option(
         "Directory of the release, C(/srv/www/<site>/releases/<id>).", STR, required=True
     ),
+    "source": _option("Name of the source, the same whatever the collection adds to it.", STR),
+    "from": _option("Where the source is from, for people to read.", STR),
+    "instead_of": _option("After a rollback, the source that does not come back by itself.", STR),
+    "held": _option(
+        "Whether another release is planned. One that is held is never built.", BOOL, default=False
+    ),
 }
 PATHS = {
     name: _option(meaning, STR, required=True)

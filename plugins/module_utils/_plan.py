@@ -200,9 +200,18 @@ def _choose(
 
 def _release(site: Site, digest: str, runtime: str) -> dict[str, Any]:
     """A release is named after all that goes into it, so the same input is the same release."""
-    parts = [digest, site.source.get("package"), site.requirements, site.python, runtime]
-    name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
-    return {"id": name, "path": release_of(site.name, name)}
+    parts = [digest, site.source.get("package"), site.requirements, site.python]
+    name = _name_of([*parts, runtime])
+    return {
+        "id": name,
+        "path": release_of(site.name, name),
+        "source": _name_of(parts),
+        "from": site.source.get("path") or site.source.get("package"),
+    }
+
+
+def _name_of(parts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _timeouts(site: Site) -> dict[str, int]:

@@ -6,13 +6,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.pyweb.stack.plugins.module_utils._host import execute
+from ansible_collections.pyweb.stack.plugins.module_utils._host import (
+    execute,
+    read,
+    remove_tree,
+)
+from ansible_collections.pyweb.stack.plugins.module_utils._record import records
 
 # Of a site: what tells whether its release is there, and whole.
 ASKED = ("name", "account", "paths", "release", "python", "needs_system_python", "directories")
@@ -64,6 +71,57 @@ def outward_links(root: str) -> list[tuple[str, str]]:
                 if target != inside and not target.startswith(inside + "/"):
                     found.append((os.path.relpath(path, root), target))
     return sorted(found)
+
+
+def prune(installed: str, keep: int) -> list[str]:
+    """Remove the oldest releases beside one that was just installed, and name them. As many stay as
+    keep says, and those that a file of the collection names or a process uses.
+    """
+    folder = os.path.dirname(installed)
+    others = [
+        entry.path
+        for entry in os.scandir(folder)
+        if entry.is_dir(follow_symlinks=False) and entry.path != installed
+    ]
+    oldest = sorted(others, key=lambda path: os.stat(path).st_mtime, reverse=True)[keep:]
+    if not oldest:
+        return []
+    used = _named(folder) | _in_use(folder)
+    gone = [path for path in oldest if os.path.basename(path) not in used]
+    for path in gone:
+        remove_tree(path)
+    return gone
+
+
+def _named(folder: str) -> set[str]:
+    """The releases below a directory that files and links of the collection name."""
+    found = set()
+    for record in records():
+        for path in record.items["files"]:
+            entry = read(path)
+            if entry and entry.target is not None:
+                target = os.path.normpath(os.path.join(os.path.dirname(path), entry.target))
+                found |= _below(folder, target)
+            elif entry:
+                found |= _below(folder, (entry.content or b"").decode(errors="replace"))
+    return found
+
+
+def _in_use(folder: str) -> set[str]:
+    """The releases below a directory in which a process works or whose files it has mapped."""
+    found = set()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):
+                found |= _below(folder, os.readlink(process / "cwd"))
+                found |= _below(folder, (process / "maps").read_text(errors="replace"))
+                command = (process / "cmdline").read_text(errors="replace")
+                found |= _below(folder, command)
+    return found
+
+
+def _below(folder: str, text: str) -> set[str]:
+    return set(re.findall(re.escape(folder) + r"/([0-9a-f]{12})\b", text))
 
 
 def missing_of(sites: list[dict[str, Any]]) -> list[str]:

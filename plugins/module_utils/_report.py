@@ -12,16 +12,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.pyweb.stack.plugins.module_utils._holding import hold
+
 HEAD = ("host", "site", "URL", "front", "back", "link", "release")
+RELEASES = ("host", "site", "release", "from", "since", "before")
 NONE = "-"
 # The files of a site that a reader knows by their names; of others the role is enough.
 NAMED = ("environment", "secrets")
 
 
-def report(known: Mapping[str, Mapping[str, Any]], alive: list[str], check: bool) -> list[str]:
+def report(
+    known: Mapping[str, Mapping[str, Any]], alive: list[str], check: bool, releases: bool = False
+) -> list[str]:
     """The lines of the table; none where no host has a plan.
 
     known: what is registered for each host of the run. alive: the hosts that have not failed.
+    releases: whether to say which release serves each site, and which did before it.
     """
     if not any(_plan(values) for values in known.values()):
         return []
@@ -36,14 +42,35 @@ def report(known: Mapping[str, Mapping[str, Any]], alive: list[str], check: bool
             )
         for site, words in sorted(changes.items()):
             rows.append((host, site or "(all)", *[NONE] * (len(HEAD) - 2), ",".join(words)))
-    widths = [max(len(row[number]) for row in rows) for number in range(len(HEAD) + 1)]
+    commands = [line for host, values in known.items() for line in _commands(host, values)]
+    return [*_table(rows), *commands, *(_releases(known, alive) if releases else [])]
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows)]
     return [
-        *(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
-            for row in rows
-        ),
-        *(line for host, values in known.items() for line in _commands(host, values)),
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows
     ]
+
+
+def _releases(known: Mapping[str, Mapping[str, Any]], alive: list[str]) -> list[str]:
+    """The release of each site on each back, where it is from, since when it serves, and the one
+    before it.
+    """
+    rows: list[tuple[str, ...]] = [RELEASES]
+    for host, values in known.items():
+        plan = _plan(values)
+        served = (values.get("pyweb_compared") or {}).get("releases") or {}
+        for site in plan.get("app_sites", []) if plan.get("backs") else []:
+            before, release = list(served.get(site["name"]) or []), site["release"]
+            since = "now"
+            if host not in alive or (before and before[-1]["id"] == release["id"]):
+                release = before.pop() if before else {}
+                since = release.get("since", NONE)
+            former = [each["id"] for each in before if each["id"] != release.get("id")]
+            words = (release.get("id"), release.get("from"), since, (former or [NONE])[-1])
+            rows.append((host, site["name"], *(word or NONE for word in words)))
+    return _table(rows)
 
 
 def _applied(values: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -63,7 +90,8 @@ def _commands(host: str, values: Mapping[str, Any]) -> list[str]:
 
 
 def _plan(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (values.get("pyweb_planned") or {}).get("plan") or {}
+    plan = (values.get("pyweb_planned") or {}).get("plan") or {}
+    return hold(plan, (values.get("pyweb_compared") or {}).get("held")) if plan else {}
 
 
 def _changes(plan: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -31,6 +31,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._handover import (
     let_go,
     wait_until_accepted,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._history import History
 from ansible_collections.pyweb.stack.plugins.module_utils._host import digest, run, take_out
 from ansible_collections.pyweb.stack.plugins.module_utils._logs import Logs, now
 from ansible_collections.pyweb.stack.plugins.module_utils._parser_errors import explain
@@ -271,6 +272,10 @@ class Rollout:
         }
         record.noted = note(self._parameters, self._change)
         self._change.keep({**leaving, **self.digests()})
+        history = History()
+        for candidate in self._candidates:
+            history.note(candidate.site, candidate.release, candidate.by)
+        history.save()
         packages = Packages()
         packages.claim(record.name, self._parameters["packages"], self._parameters["installed"])
         packages.save()

@@ -613,6 +613,13 @@ SITE_KEYS = {
         "interpreter of the virtual environment",
         Finished((APP,), STR, needed=(APP,)),
     ),
+    "keep": Key(
+        number(1, 1000, "releases"),
+        5,
+        "former releases that stay when another one is installed, the newest; one that still "
+        "serves or has a process stays anyway",
+        Finished((APP,), INT),
+    ),
     "environment": Key(
         _variables, {}, "environment variables of the application", Finished(RUNS, DICT)
     ),
@@ -776,6 +783,7 @@ class Site:
     source: dict[str, str]
     requirements: list[str] | str
     python: str
+    keep: int
     environment: dict[str, str]
     secrets: dict[str, str]
     processes: int

@@ -154,8 +154,8 @@ options:
     elements: dict
     default: []
   through:
-    description: What to ask of these sites through the front of the host, before and after a
-      change. Where one answered and does not any more, the change is undone.
+    description: What to ask, as in O(targets), of these sites through the front of the host, before
+      and after a change. Where one answered and does not any more, the change is undone.
     type: list
     elements: dict
     default: []
@@ -187,9 +187,13 @@ options:
         description: systemd slice of what runs for it.
         type: str
       release:
-        description: Directory of the release.
-        type: str
+        description: The release, with its C(id) and C(path).
+        type: dict
         required: true
+      by:
+        description: Who has it changed, as the host remembers.
+        type: str
+        default: ""
       files:
         description: Files of the candidate, as in O(files).
         type: list
@@ -201,7 +205,7 @@ options:
         elements: str
         default: []
       target:
-        description: What to ask of it.
+        description: What to ask of it, as in O(targets).
         type: dict
       stands_for:
         description: The unit that is to take over.
@@ -517,7 +521,9 @@ missing_releases:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.pyweb.stack.plugins.module_utils._candidates import (
+    Candidate,
     candidate_of,
     clear,
 )
@@ -611,10 +617,11 @@ CANDIDATE = {
     "site": {"type": "str", "required": True},
     "account": {"type": "str", "required": True},
     "slice": {"type": "str"},
-    "release": {"type": "str", "required": True},
-    "files": {"type": "list", "elements": "dict", "options": FILE, "default": []},
+    "release": {"type": "dict", "required": True},
+    "by": {"type": "str", "default": ""},
+    "files": {"type": "list", "elements": "dict", "default": []},
     "units": {"type": "list", "elements": "str", "default": []},
-    "target": {"type": "dict", "options": TARGET_SPEC},
+    "target": {"type": "dict"},
     "stands_for": {"type": "str", "required": True},
     "variables": {"type": "dict", "required": True},
     "hooks": {"type": "dict", "required": True},
@@ -640,9 +647,28 @@ ARGUMENTS = {
     "commands": {"type": "list", "elements": "dict", "options": COMMAND, "default": []},
     "units": {"type": "list", "elements": "dict", "options": UNIT, "default": []},
     "targets": {"type": "list", "elements": "dict", "options": TARGET_SPEC, "default": []},
-    "through": {"type": "list", "elements": "dict", "options": TARGET_SPEC, "default": []},
+    "through": {"type": "list", "elements": "dict", "default": []},
     "stage": {"type": "str", "choices": ["all", "once", "beside", "over"], "default": "all"},
 }
+
+
+def settled(items: list[dict], options: dict) -> list[dict]:
+    """Items of an option that another one documents, with their defaults."""
+    spec = {"items": {"type": "list", "elements": "dict", "options": options}}
+    checked = ArgumentSpecValidator(spec).validate({"items": items})
+    if checked.error_messages:
+        raise ValueError("; ".join(checked.error_messages))
+    return checked.validated_parameters["items"]
+
+
+def candidates(parameters: dict) -> list[Candidate]:
+    """What the sites of the set are going to run."""
+    found = []
+    for given in parameters["candidates"]:
+        target = settled([given["target"]], TARGET_SPEC)[0] if given["target"] else None
+        files = entries(settled(given["files"], FILE))
+        found.append(candidate_of({**given, "target": target}, files))
+    return found
 
 
 def entries(files: list[dict]) -> dict:
@@ -735,8 +761,8 @@ def main() -> None:
         )
     different = change.differences()
     secrets = {file["path"] for file in parameters["files"] if file["secret"]}
-    candidates = [candidate_of(each, entries(each["files"])) for each in parameters["candidates"]]
-    rollout = Rollout(change, units, parameters, takeover, candidates)
+    parameters["through"] = settled(parameters["through"], TARGET_SPEC)
+    rollout = Rollout(change, units, parameters, takeover, candidates(parameters))
     result = {
         "hooks": rollout.hooks,
         "packages": missing,

@@ -22,6 +22,19 @@ options:
     description: The plan of the host, as M(pyweb.stack.plan) makes it.
     type: dict
     required: true
+  forward:
+    description: Whether a site that was rolled back gets the planned release again although its
+      source is the same.
+    type: bool
+    default: false
+  only:
+    description: Name of the site that alone may get another release than the one that serves; the
+      others keep theirs.
+    type: str
+  rollback:
+    description: Has the site of O(only) get this release, by its id; an empty text means the one
+      before that which serves.
+    type: str
   inputs:
     description: Set by the action plugin - of each set, the digest of what it is settled from.
     type: dict
@@ -58,6 +71,16 @@ same:
   description: Whether the host is as its last run left it.
   type: bool
   returned: always
+held:
+  description: Sites that keep, or get, another release than the planned one, and that release, for
+    P(pyweb.stack.hold#filter).
+  type: dict
+  returned: always
+releases:
+  description: Of each site the releases that have served, the newest last, and whether each is
+    still there.
+  type: dict
+  returned: always
 differences:
   description: What differs, if anything; the first kind that was found.
   type: list
@@ -70,6 +93,7 @@ from ansible_collections.pyweb.stack.plugins.module_utils._comparison import (
     differences,
     unhealthy,
 )
+from ansible_collections.pyweb.stack.plugins.module_utils._history import History
 from ansible_collections.pyweb.stack.plugins.module_utils._lineages import late
 from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import unready
 from ansible_collections.pyweb.stack.plugins.module_utils._probing import TARGET_SPEC
@@ -80,6 +104,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "plan": {"type": "dict", "required": True, "no_log": True},
+            "forward": {"type": "bool", "default": False},
+            "only": {"type": "str"},
+            "rollback": {"type": "str"},
             "inputs": {"type": "dict", "default": {}},
             "targets": {
                 "type": "list",
@@ -98,7 +125,8 @@ def main() -> None:
     for record in records():
         for words in late(record.noted.get("pairs", [])):
             module.warn(words)
-    module.exit_json(changed=False, same=not found, differences=found)
+    releases = History().found()
+    module.exit_json(changed=False, same=not found, differences=found, releases=releases)
 
 
 if __name__ == "__main__":

@@ -110,13 +110,22 @@ missing:
   type: list
   elements: str
   returned: always
+removed:
+  description: Directories of former releases that were removed, since more than C(keep) were there.
+  type: list
+  elements: str
+  returned: where a release was installed
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pyweb.stack.plugins.module_utils._builds import build_all, fault
 from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import unready
 from ansible_collections.pyweb.stack.plugins.module_utils._record import lock
-from ansible_collections.pyweb.stack.plugins.module_utils._releases import complete, version_of
+from ansible_collections.pyweb.stack.plugins.module_utils._releases import (
+    complete,
+    prune,
+    version_of,
+)
 
 SITE = {
     "name": {"type": "str", "required": True},
@@ -130,6 +139,7 @@ SITE = {
     "requirements": {"type": "raw"},
     "back_requirements": {"type": "list", "elements": "str", "default": []},
     "directories": {"type": "list", "elements": "str", "default": []},
+    "keep": {"type": "int"},
 }
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -170,7 +180,13 @@ def main() -> None:
             msg="Releases could not be built; what served before still serves:\n"
             + "\n".join(problems)
         )
-    module.exit_json(changed=bool(missing), missing=names)
+    removed = [
+        path
+        for site in missing
+        if site["keep"] is not None
+        for path in prune(site["release"]["path"], site["keep"])
+    ]
+    module.exit_json(changed=bool(missing), missing=names, removed=removed)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,12 @@ description:
   - Makes one table of all hosts of the play, from what its tasks have registered - host, site, URL,
     front, back, link, release and what changed.
   - Runs on the controller alone and asks the hosts nothing. Hosts that failed are in it, too.
+options:
+  releases:
+    description: Adds a table of the release that serves each site - where it is from, since when it
+      serves, and the one that did before it.
+    type: bool
+    default: false
 attributes:
   action:
     support: full

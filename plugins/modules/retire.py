@@ -110,6 +110,7 @@ packages:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pyweb.stack.plugins.module_utils._change import recover
 from ansible_collections.pyweb.stack.plugins.module_utils._handover import drop_rules
+from ansible_collections.pyweb.stack.plugins.module_utils._history import History
 from ansible_collections.pyweb.stack.plugins.module_utils._packages import STATUS, removable
 from ansible_collections.pyweb.stack.plugins.module_utils._preconditions import not_root
 from ansible_collections.pyweb.stack.plugins.module_utils._record import (
@@ -175,6 +176,7 @@ def main() -> None:
 
     packages.ours -= set(result["packages"])
     packages.save()
+    History().save()
     remove_folders(parameters["sets"])
     problems = [words for retirement in retirements for words in retirement.problems]
     if problems:

@@ -47,10 +47,12 @@ def candidates_of(
     units: list[dict[str, Any]],
     expand_file: Expand,
     expand_unit: Expand,
+    by: str = "",
 ) -> list[dict[str, Any]]:
     """The candidates of a set's sites, as far as the plan gives them one or they have hooks.
 
     files, units: the set's own items, each of which may stand for several sites.
+    by: who changes them.
     """
     found = []
     for site in runs:
@@ -72,7 +74,8 @@ def candidates_of(
                 "site": site["name"],
                 "account": site["account"],
                 "slice": site.get("slice"),
-                "release": site["release"]["path"],
+                "release": site["release"],
+                "by": by,
                 "files": [
                     {**entry, "path": _placed(entry["path"])}
                     for item in own

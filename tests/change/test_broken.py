@@ -94,16 +94,11 @@ def changed_site(name: str, **values) -> list[dict]:
     return [{**site, **values} if site["name"] == name else site for site in sites()]
 
 
-# Every back over every link, each on one front.
+# Every back, each on one front.
 LOADED = {
-    "apache": [("three", {}), ("three", {"link": "http"}), ("one", {"link": "fastcgi"})],
-    "nginx": [("one", {}), ("one", {"link": "scgi"})],
-    "lighttpd": [
-        ("one", {"link": "http"}),
-        ("two", {"link": "fastcgi"}),
-        ("two", {"link": "scgi"}),
-        ("two", {"back": "gunicorn"}),
-    ],
+    "apache": [("three", {}), ("three", {"link": "http"})],
+    "nginx": [("one", {}), ("one", {"link": "fastcgi"})],
+    "lighttpd": [("two", {"link": "fastcgi"}), ("two", {"back": "gunicorn"})],
 }
 
 
@@ -131,8 +126,12 @@ def test_a_release_that_cannot_be_loaded_is_undone_under_load_and_a_good_one_com
             {"sites": changed_site(name, **wrong, **more, environment={"NEW": "1"})}, good=False
         )
         assert "ModuleNotFoundError: No module named 'no_such_module'" in run.words, run.words
-        assert "Every file is as it was before" in run.words
-        assert "What answered before answers again" in run.words
+        if (front, name, more) == ("apache", "three", {}):
+            # Inside the front nothing is tried beside it.
+            assert "Every file is as it was before" in run.words
+            assert "What answered before answers again" in run.words
+        else:
+            assert "Tried beside what serves, and refused; nothing was changed" in run.words
         assert "unhealthy before the run" not in run.words
         answer = host.ask(f"{name}.test").json()
         assert (answer["site"], answer["release"]) == (name, before)

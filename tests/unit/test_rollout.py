@@ -288,6 +288,8 @@ class Beside:
     """A candidate of a site, and what becomes of it and of its commands."""
 
     site: str
+    release: dict = field(default_factory=lambda: {"id": "1"})
+    by: str = "me"
     units: tuple = ("pyweb-one-candidate.service",)
     stands_for: str = SERVER
 

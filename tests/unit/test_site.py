@@ -62,6 +62,7 @@ def test_defaults():
     assert site == {
         **MINIMAL,
         "more": {},
+        "keep": 5,
         "server_names": [],
         "mount": "/",
         "back": None,

@@ -56,12 +56,15 @@ class ActionModule(ActionBase):
     def _compare(self, plan: dict, task_vars) -> dict:
         """What the host says of a plan."""
         variables = {**(task_vars or {}), "pyweb_plan": plan}
-        digests = {role: inputs(role, self._templar, variables) for role in plan["sets"]}
+        if asks := plan["asks"] or plan["remove_data"] or plan["remove_packages"]:
+            digests = {}
+        else:
+            digests = {role: inputs(role, self._templar, variables) for role in plan["sets"]}
         # The sites on each back, from a front; who only looks asks no other host.
         targets = [] if self._task.check_mode else plan["upstreams"]
         asked = {"plan": {}, "inputs": digests, "targets": targets}
         answer = self._execute_module("pyweb.stack.compare", asked, task_vars=task_vars)
         answer.pop("invocation", None)
-        if plan["asks"] or plan["remove_data"] or plan["remove_packages"]:
+        if asks and "same" in answer:
             answer.update(same=False, differences=["the run is to ask the host"])
         return answer

@@ -282,36 +282,36 @@ class Rollout:
 
     def _changing(self, different: list[str]) -> list[Candidate]:
         """The candidates of the sites whose processes read a path that is going to change."""
-        reading = {
-            item["site"]
-            for kind in ("commands", "units")
-            for item in self._parameters[kind]
-            if set(different)
-            & set(
-                below(
-                    self._change.paths,
-                    item["paths"]
-                    if kind == "commands"
-                    else [*item["reload_on"], *item["restart_on"]],
-                )
-            )
+        read = [(item["site"], item["paths"]) for item in self._parameters["commands"]]
+        read += [
+            (unit["site"], [*unit["reload_on"], *unit["restart_on"]])
+            for unit in self._parameters["units"]
+        ]
+        changing = {
+            site for site, paths in read if {*below(self._change.paths, paths)} & {*different}
         }
-        return [each for each in self._candidates if each.site in reading]
+        return [each for each in self._candidates if each.site in changing]
 
-    def try_beside(self, different: list[str], stage: str = "all") -> str | None:
-        """Run the commands of before_switch, then start what is going to change beside what serves,
-        and probe it. Returns what went wrong, if anything; what serves has seen nothing of it.
+    def _trying(self, different: list[str]) -> list[Candidate]:
+        """Those that are tried beside what serves: of units that are up, and are going to read a
+        path that changes, or to start anew.
         """
         changing = self._changing(different)
         verbs = self.decide(expecting=different).verbs
         serving = {name for name, state in self._before.items() if state.active}
-        trying = [
+        return [
             each
             for each in self._candidates
             if each.units
             and each.stands_for in serving
             and (each in changing or verbs.get(each.stands_for) == "restart")
         ]
+
+    def try_beside(self, different: list[str], stage: str = "all") -> str | None:
+        """Run the commands of before_switch, then start what is going to change beside what serves,
+        and probe it. Returns what went wrong, if anything; what serves has seen nothing of it.
+        """
+        changing, trying = self._changing(different), self._trying(different)
         if not changing and not trying:
             return None
         clear()
@@ -345,7 +345,10 @@ class Rollout:
         """Change these paths and have them taken up, or go back. Returns what went wrong and how it
         is now, or None.
         """
-        if self._parameters["stage"] == "all" and (problem := self.try_beside(different)):
+        if self._parameters["stage"] == "over":
+            # It was tried by a call before this one.
+            self._took = {each.site: START_TIMEOUT / 2 for each in self._trying(different)}
+        elif problem := self.try_beside(different):
             return problem
         if different:
             self._look(different)

@@ -47,7 +47,8 @@ class ActionModule(ActionBase):
             *(arguments[key] for key in ("forward", "only", "rollback")),
         )
         if faults:
-            raise AnsibleActionFail("Nothing was changed:\n" + "\n".join(faults))
+            words = "Nothing was changed:\n" + "\n".join(faults)
+            return {**result, **answer, "held": {}, "same": False, "failed": True, "msg": words}
         if held:
             answer = self._compare(hold(plan, held), task_vars)
         answer["warnings"] = [*(answer.get("warnings") or []), *words]

@@ -34,15 +34,8 @@ def settle(
     held: dict[str, dict[str, Any]] = {}
     words: list[str] = []
     if only is not None and planned and only not in planned:
-        possible = ", ".join(planned)
-        return (
-            {},
-            [],
-            [
-                f"site: {only!r} is no site that this host runs; possible: "
-                f"{possible}{nearest(only, planned)}"
-            ],
-        )
+        what = f"{only!r} is no site that this host runs" if only else "name one, -e site=NAME"
+        return {}, [], [f"site: {what}; possible: {', '.join(planned)}{nearest(only, planned)}"]
     for site, release in planned.items():
         known = served.get(site) or []
         if site == only and rollback is not None:

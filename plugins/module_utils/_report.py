@@ -84,7 +84,8 @@ def _commands(host: str, values: Mapping[str, Any]) -> list[str]:
     for _role, applied in _applied(values):
         for done in applied.get("hooks") or []:
             words = " ".join(done["command"])
-            lines.append(f"{host}, {done['site']}, {done['hook']}: {words} ({done['seconds']} s)")
+            how = f"{done['seconds']} s" if "seconds" in done else "would run"
+            lines.append(f"{host}, {done['site']}, {done['hook']}: {words} ({how})")
             lines += [f"    {line}" for line in done["output"]]
     return lines
 

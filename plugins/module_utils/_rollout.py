@@ -328,6 +328,15 @@ class Rollout:
             f"Tried beside what serves, and refused; nothing was changed:\n{problem}"
         )
 
+    def would_run(self, different: list[str]) -> list[dict[str, Any]]:
+        """The commands of hooks that a change of these paths would run."""
+        return [
+            {"site": each.site, "hook": hook, "command": given["command"], "output": []}
+            for each in self._changing(different)
+            for hook, hooks in each.hooks.items()
+            for given in hooks
+        ]
+
     def _run_hooks(
         self, candidates: list[Candidate], hook: str, once: bool | None = None
     ) -> str | None:

@@ -503,7 +503,8 @@ sites:
   type: dict
   returned: always
 hooks:
-  description: The commands of hooks that ran, each with its site, hook, seconds and last words.
+  description: The commands of hooks that ran, each with its site, hook, seconds and last words; in
+    check mode those that would run, without seconds.
   type: list
   elements: dict
   returned: always
@@ -806,6 +807,7 @@ def main() -> None:
                     "after_header": "no longer wanted",
                 }
             )
+        result["hooks"] = rollout.would_run(different)
         changes = missing or different or verbs or rollout.going() or rollout.lost()
         module.exit_json(changed=bool(changes), units=verbs, **result)
 

@@ -72,6 +72,7 @@ def test_the_one_before_is_the_last_that_is_there_and_another():
     ("only", "rollback", "served", "words"),
     [
         ("shp", "", SERVED, "site: 'shp' is no site that this host runs; possible: shop, blog; did you mean 'shop'?"),
+        ("", None, SERVED, "site: name one, -e site=NAME; possible: shop, blog"),
         ("blog", "", SERVED, f"site: blog has no release before the one that serves; there: {OLD} (since"),
         ("shop", "", {}, "site: shop has no release before the one that serves; there: -"),
         (

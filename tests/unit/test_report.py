@@ -83,3 +83,13 @@ def test_it_is_a_line_each_in_every_format_and_holds_no_secret():
         == len(lines)
     )
     assert "hunter2" not in str(lines)
+
+
+@pytest.mark.parametrize(("seconds", "how"), [({"seconds": 1.2}, "1.2 s"), ({}, "would run")])
+def test_the_commands_of_hooks_follow_with_what_they_said(seconds, how):
+    done = {"site": "shop", "hook": "before_switch", "command": ["a", "b"], "output": ["ok"]}
+    values = {**planned(), "__back_uwsgi_applied": {"hooks": [{**done, **seconds}]}}
+    assert report({"web": values}, ["web"], False)[-2:] == [
+        f"web, shop, before_switch: a b ({how})",
+        "    ok",
+    ]

@@ -288,6 +288,7 @@ class Beside:
     """A candidate of a site, and what becomes of it and of its commands."""
 
     site: str
+    hooks: dict = field(default_factory=lambda: {"before_switch": [{"command": ["x"]}]})
     release: dict = field(default_factory=lambda: {"id": "1"})
     by: str = "me"
     units: tuple = ("pyweb-one-candidate.service",)
@@ -340,6 +341,15 @@ def test_what_changes_is_tried_before_it_takes_over(world, beside):
     world.calls.clear()
     rollout(world, {"one": "v2", "two": "v1"}, candidates=[Beside("one"), Beside("two")])
     assert not [call for call in world.calls if call.startswith(("try", "before"))]
+
+
+def test_what_would_run_is_told_beforehand(world, beside):
+    rollout(world, {"one": "v1"})
+    done, _problem = rollout(world, {"one": "v1"}, candidates=[Beside("one"), Beside("two")])
+    assert done.would_run([]) == []
+    assert done.would_run([world.path("one")]) == [
+        {"site": "one", "hook": "before_switch", "command": ["x"], "output": []}
+    ]
 
 
 @pytest.mark.parametrize(

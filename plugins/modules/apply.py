@@ -143,7 +143,7 @@ options:
     type: str
   runs:
     description:
-      - Finished sites whose processes the set runs. Their environment, their secrets and the link
+      - Finished sites whose processes the set runs, set aside by the action plugin. Their environment, their secrets and the link
         to the release that is served are files of the set, by templates that all backs share.
       - Where what a site runs is going to change, and the plan gives it a candidate, the set's own
         files and units for it are tried first under the names of the candidate, beside what serves.
@@ -638,6 +638,7 @@ ARGUMENTS = {
     "serves": {"type": "list", "elements": "str", "default": []},
     "sets": {"type": "list", "elements": "str"},
     "inputs": {"type": "str"},
+    "runs": {"type": "list", "elements": "dict", "default": []},
     "defer": {"type": "bool", "default": False},
     "verify": {"type": "bool", "default": False},
     "files": {"type": "list", "elements": "dict", "options": FILE, "default": []},

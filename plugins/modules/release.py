@@ -71,6 +71,10 @@ options:
         type: list
         elements: str
         default: []
+      keep:
+        description: Former releases that stay when another one is installed, the newest, besides
+          those that are in use. Without it all stay.
+        type: int
   missing:
     description: Names of the sites whose release is missing, where M(pyweb.stack.apply) has found
       that out already; the host is not asked again.

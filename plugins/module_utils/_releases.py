@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.pyweb.stack.plugins.module_utils._host import (
+    Entry,
     execute,
     read,
     remove_tree,
@@ -98,12 +99,11 @@ def _named(folder: str) -> set[str]:
     found = set()
     for record in records():
         for path in record.items["files"]:
-            entry = read(path)
-            if entry and entry.target is not None:
-                target = os.path.normpath(os.path.join(os.path.dirname(path), entry.target))
-                found |= _below(folder, target)
-            elif entry:
-                found |= _below(folder, (entry.content or b"").decode(errors="replace"))
+            with contextlib.suppress(OSError):  # it is a directory by now
+                entry = read(path) or Entry(content=b"")
+                target = os.path.join(os.path.dirname(path), entry.target or "")
+                text = (entry.content or b"").decode(errors="replace")
+                found |= _below(folder, f"{os.path.normpath(target)}\n{text}")
     return found
 
 

@@ -143,8 +143,9 @@ options:
     type: str
   runs:
     description:
-      - Finished sites whose processes the set runs, set aside by the action plugin. Their environment, their secrets and the link
-        to the release that is served are files of the set, by templates that all backs share.
+      - Finished sites whose processes the set runs, set aside by the action plugin. Their
+        environment, their secrets and the link to the release that is served are files of the set,
+        by templates that all backs share.
       - Where what a site runs is going to change, and the plan gives it a candidate, the set's own
         files and units for it are tried first under the names of the candidate, beside what serves.
         The commands of C(before_switch) run before that, those of C(after_switch) when the site has

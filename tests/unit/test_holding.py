@@ -209,6 +209,19 @@ def test_the_oldest_releases_go_that_nothing_uses(tmp_path, monkeypatch):
     assert releases.prune(str(folder / "000000000006"), keep=5) == []
 
 
+def test_files_and_links_of_the_collection_use_the_releases_that_they_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "RECORDS", tmp_path / "records")
+    folder = tmp_path / "releases"
+    (tmp_path / "unit").write_text(f"ExecStart={folder}/{GOOD}/.venv/bin/python\n")
+    (tmp_path / "current").symlink_to(f"releases/{BAD}")
+    (tmp_path / "a-directory").mkdir()
+    record = records.Record("back_x")
+    for name in ("unit", "current", "a-directory", "gone"):
+        record.items["files"][str(tmp_path / name)] = {"site": "shop", "leaving": False}
+    record.save()
+    assert releases._named(str(folder)) == {GOOD, BAD}
+
+
 def test_a_process_uses_the_release_that_it_works_in(tmp_path, monkeypatch):
     folder = tmp_path / "releases"
     (folder / GOOD).mkdir(parents=True)

@@ -139,7 +139,7 @@ def _problem_of(candidates: list[Candidate]) -> str | None:
         return problem
     targets = [candidate.target for candidate in candidates if candidate.target]
     wrong = [each for each in wait_until_healthy(targets, doubt=_doubt) if each.fault is not None]
-    words = [f"{each.target.name}: {each.fault}" for each in wrong]
+    words = [*map(str, wrong)]
     words += [logs.words(unit) for each in wrong[:3] if (unit := each.target.unit)]
     return "\n".join(filter(None, words)) or None
 

@@ -8,6 +8,8 @@ files and units, and the commands of its hooks.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible.template import Templar
 from ansible_collections.pyweb.stack.plugins.action.apply import FIELDS, _expand
@@ -16,6 +18,11 @@ from ansible_collections.pyweb.stack.plugins.module_utils import _commands as co
 from ansible_collections.pyweb.stack.plugins.module_utils._catalog import EMBEDDED, combinations
 from ansible_collections.pyweb.stack.plugins.module_utils._host import Entry
 from ansible_collections.pyweb.stack.plugins.module_utils._plan import plan
+from ansible_collections.pyweb.stack.plugins.module_utils._probing import (
+    Endpoint,
+    Outcome,
+    Target,
+)
 from ansible_collections.pyweb.stack.plugins.module_utils._topology import Place
 from ansible_collections.pyweb.stack.plugins.plugin_utils._runs import candidates_of
 from rendering import LOADER, ROLES, variables_of
@@ -228,3 +235,30 @@ def test_a_command_that_takes_too_long_says_so(monkeypatch):
     monkeypatch.setattr(commands.time, "monotonic", lambda: next(clock))
     (done,) = module.run_hook(a_candidate(a_hook("sleep", "60")), "before_switch")
     assert done["fault"] == "it did not end within 7 s, and was ended"
+
+
+def test_what_is_wrong_with_a_candidate_says_what_the_inventory_can_say(monkeypatch):
+    target = Target(
+        "shop", "http", Endpoint(port=1), site="shop", unit="pyweb-shop-candidate.service"
+    )
+    seen = []
+    monkeypatch.setattr(module, "run", lambda argv: (0, ""))
+    monkeypatch.setattr(module, "carry_out", lambda work, watch: seen.append(work.verbs))
+    monkeypatch.setattr(module, "clear", lambda: seen.append("cleared"))
+    monkeypatch.setattr(
+        module,
+        "wait_until_healthy",
+        lambda targets, doubt: [
+            Outcome(each, None, "no answer", 3.0, late=True) for each in targets
+        ],
+    )
+    monkeypatch.setattr(module.Logs, "words", lambda self, name: f"(the log of {name})")
+    beside = replace(a_candidate(), target=target, units=["pyweb-shop-candidate.service"])
+    problem, took = module.tried([beside])
+    assert problem == (
+        "shop (http, 127.0.0.1:1): no answer; look at: journalctl -u pyweb-shop-candidate.service -n "
+        "50; where it takes longer to start, sites[shop].health: {timeout: SECONDS} gives it more "
+        "time\n(the log of pyweb-shop-candidate.service)"
+    )
+    assert took == {}
+    assert seen == [{"pyweb-shop-candidate.service": "start"}, "cleared"]

@@ -73,22 +73,6 @@ def test_what_the_servers_parser_refuses(host):
     assert TRAITS[host.front].unknown.split()[0] in run.words
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("import no_such_module\n", "no_such_module"),
-        (
-            "def application(environ, start_response):\n    raise RuntimeError('at every "
-            "request')\n",
-            "status 500",
-        ),
-    ],
-)
-def test_an_application_that_does_not_work(host, tmp_path, text, words):
-    run = host.play({"sites": with_second(**application(tmp_path, text))}, good=False)
-    assert words in run.words
-
-
 def changed_site(name: str, **values) -> list[dict]:
     """The sites, one of them changed; with another link of mod_wsgi, where that is named."""
     return [{**site, **values} if site["name"] == name else site for site in sites()]

@@ -77,9 +77,7 @@ def candidate_of(given: dict[str, Any], files: dict[str, Entry]) -> Candidate:
         variables={name: tuple(paths) for name, paths in given["variables"].items()},
         **{
             key: given[key]
-            for key in (
-                *("site", "account", "slice", "release", "by", "units", "stands_for", "hooks"),
-            )
+            for key in ("site", "account", "slice", "release", "by", "units", "stands_for", "hooks")
         },
     )
 

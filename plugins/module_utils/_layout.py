@@ -87,7 +87,7 @@ def paths_of(site: str, unit: str) -> dict[str, str]:
     }
 
 
-def candidate_of(site: str) -> str:
+def candidate_unit(site: str) -> str:
     """The unit of a site's candidate, without its suffix. No site's own unit ends so."""
     return f"pyweb-{site}-candidate"
 
@@ -96,7 +96,7 @@ def candidate_paths(site: str) -> dict[str, str]:
     """As paths_of, for a site's candidate. What it writes it shares with what serves."""
     folder = f"{CANDIDATES_ROOT}/{site}"
     return {
-        **paths_of(site, candidate_of(site)),
+        **paths_of(site, candidate_unit(site)),
         "current": f"{folder}/current",
         "sockets": folder,
         "configuration": folder,

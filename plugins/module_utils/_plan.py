@@ -51,8 +51,8 @@ from ansible_collections.pyweb.stack.plugins.module_utils._layout import (
     SITES_ROOT,
     STATE_ROOT,
     WEBROOT,
-    candidate_of,
     candidate_paths,
+    candidate_unit,
     endpoint_of,
     endpoints_of,
     is_below,
@@ -515,7 +515,7 @@ def _candidate(site: Site, taken: set[int]) -> dict[str, Any]:
     else can listen for it.
     """
     beside = copy(site)
-    beside.unit, beside.paths = candidate_of(site.name), candidate_paths(site.name)
+    beside.unit, beside.paths = candidate_unit(site.name), candidate_paths(site.name)
     found = ["unit", "paths"]
     if site.endpoint:
         if (site.back, site.link) in TCP_ONLY:
